@@ -54,11 +54,11 @@ func (b *Builder) Ensure(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	reference, label, err := b.reference(ctx)
+	reference, label, err := b.reference()
 	if err != nil {
 		return "", err
 	}
-	if _, err := b.engine.Run(ctx, "image", "inspect", reference); err == nil {
+	if b.Has(ctx, reference) {
 		b.steps.Start("node image "+reference)(nil, "cached")
 		return reference, nil
 	}
@@ -76,8 +76,8 @@ func (b *Builder) Ensure(ctx context.Context) (string, error) {
 }
 
 // reference names the image by everything it is made from, so that an unchanged recipe is found without a look at
-// its parts. The Go version is part of it; the versions of Debian's packages are those of the day of the build.
-func (b *Builder) reference(_ context.Context) (reference, label string, err error) {
+// its parts. Debian's packages are those of the day of the build: a newer one alone is no new image.
+func (b *Builder) reference() (reference, label string, err error) {
 	label, err = keyOfFiles(b.recipe.files, ".")
 	if err != nil {
 		return "", "", err

@@ -60,6 +60,8 @@ type Image struct {
 	Overlay string `json:"overlay"`
 	// Scratch images carry the binary alone, without the Debian tools.
 	Scratch bool `json:"scratch"`
+	// Workload images are for labs; on a node image from a registry they are pulled and loaded.
+	Workload bool `json:"workload"`
 }
 
 // LoadRecipe reads recipe.yaml and the module file beside it. Unknown keys are errors.
@@ -92,14 +94,12 @@ func (r *Recipe) KubernetesVersion() string {
 	return r.version("k8s.io/kubernetes")
 }
 
-// WorkloadImages lists every image name in the node's store that carries a tag of its own, the ones labs may use.
+// WorkloadImages lists the images that labs may use.
 func (r *Recipe) WorkloadImages() []string {
 	var names []string
 	for _, image := range r.Images {
-		for _, name := range image.Names {
-			if hasTag(name) {
-				names = append(names, name)
-			}
+		if image.Workload {
+			names = append(names, image.Names...)
 		}
 	}
 	return names
