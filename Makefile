@@ -1,0 +1,70 @@
+# kindlab. `make` alone prints this list.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test build packages unit e2e race lint vuln bench conformance clean fmt
+
+# Tools are pinned here and built into .bin, checked against the checksum database.
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GO_FILES := $(shell find cmd internal labs manifests -name '*.go' -not -path '*/_src/*' 2>/dev/null)
+export CGO_ENABLED := 0
+
+help: ## Print this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: build ## From nothing to a graded lab on a real cluster of three nodes
+	@bash internal/cli/demo.sh
+
+test: build ## All tests: unit, transcripts, and every lab on a real cluster
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory e2e
+
+build: packages bin/kindlab ## Build bin/kindlab
+
+packages:
+	@bash internal/engine/packages.sh
+
+bin/kindlab: $(GO_FILES) $(shell find labs manifests -type f 2>/dev/null) go.mod go.sum internal/probe/agent/kindlab-agent
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/kindlab
+
+# The agent runs inside nodes, which are Linux wherever kindlab itself runs.
+internal/probe/agent/kindlab-agent: $(shell find cmd/kindlab-agent internal/probe -name '*.go' 2>/dev/null) go.mod
+	@GOOS=linux go build -trimpath -ldflags '-s -w' -o $@ ./cmd/kindlab-agent
+
+unit: internal/probe/agent/kindlab-agent ## Unit tests and command-line transcripts; no cluster
+	go test ./...
+
+race: internal/probe/agent/kindlab-agent ## Unit tests under the race detector
+	CGO_ENABLED=1 go test -race ./...
+
+e2e: build ## Tests on a real cluster (KINDLAB_E2E_CLUSTER names one to reuse)
+	@bash labs/e2e.sh
+
+lint: .bin/golangci-lint ## Style, layering, mistakes
+	@test -z "$$(gofmt -l cmd internal labs manifests)" || { gofmt -l cmd internal labs manifests; exit 1; }
+	go vet -tags e2e ./...
+	.bin/golangci-lint run ./...
+
+vuln: ## Known vulnerabilities in what the binary calls
+	GOBIN=$(CURDIR)/.bin go install $(GOVULNCHECK)
+	.bin/govulncheck ./...
+
+.bin/golangci-lint: Makefile
+	GOBIN=$(CURDIR)/.bin go install $(GOLANGCI)
+	@touch $@
+
+bench: build ## Print the table of speed claims, measured side by side
+	go test -tags bench -count=1 -timeout 60m -run '^TestBench$$' -v ./internal/bench
+
+conformance: build ## Run Kubernetes' own end-to-end suite against a cluster of the built image
+	@bash manifests/node/conformance.sh
+
+fmt: ## Format the code
+	gofmt -w cmd internal labs manifests
+
+clean: ## Remove what was built here
+	rm -rf bin .bin internal/probe/agent/kindlab-agent
