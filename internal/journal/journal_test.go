@@ -1,0 +1,144 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kindlab-dev/kindlab/internal/remedy"
+)
+
+func noon() time.Time { return time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) }
+
+func TestJournalKeepsWhatItIsTold(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "deep", "state")
+	home := Place{Name: "kindlab"}
+	err := Open(dir).Update(func(s *State) error {
+		s.Start(home, "services/clusterip", noon())
+		s.NextHint("services/clusterip", "reach", 3)
+		s.Record("services/clusterip", Result{Time: noon(), Points: 3, MaxPoints: 3, Passed: true}, true)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Open(dir).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := State{
+		Version: 1,
+		Place:   home,
+		Started: map[string]Started{"cluster/kindlab": {Lab: "services/clusterip", Time: noon()}},
+		Progress: map[string]Progress{"services/clusterip": {
+			Checks: 1, Hints: map[string]int{"reach": 1}, Solved: noon(),
+			Last: Result{Time: noon(), Points: 3, MaxPoints: 3, Passed: true},
+		}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("journal read back (-want +got):\n%s", diff)
+	}
+	for path, mode := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, "journal.json"): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != mode {
+			t.Errorf("%s has mode %o, want %o", path, info.Mode().Perm(), mode)
+		}
+	}
+}
+
+func TestReadOfNothing(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "none")
+	s, err := Open(dir).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lab := s.Current(Place{Name: "kindlab"}); lab != "" {
+		t.Errorf("current lab = %q, want none", lab)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("reading made %s", dir)
+	}
+}
+
+func TestReadErrorsCarryARemedy(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ content, want string }{
+		"broken": {`{"version": 1,`, "unexpected end of JSON input"},
+		"newer":  {`{"version": 2}`, "has format 2, this kindlab knows 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "journal.json"), []byte(tc.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Open(dir).Read()
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("error = %v, want one with %q", err, tc.want)
+			}
+			if !strings.Contains(remedy.Of(err), "move that file away") {
+				t.Errorf("remedy = %q", remedy.Of(err))
+			}
+			if err := Open(dir).Update(func(*State) error { return nil }); err == nil {
+				t.Error("an update overwrote a journal it could not read")
+			}
+		})
+	}
+}
+
+func TestUpdateThatFailsChangesNothing(t *testing.T) {
+	t.Parallel()
+	j := Open(t.TempDir())
+	refused := errors.New("refused")
+	err := j.Update(func(s *State) error {
+		s.Start(Place{Name: "kindlab"}, "a/b", noon())
+		return refused
+	})
+	if !errors.Is(err, refused) {
+		t.Fatalf("error = %v, want %v", err, refused)
+	}
+	s, err := j.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lab := s.Current(Place{Name: "kindlab"}); lab != "" {
+		t.Errorf("current lab = %q after a failed update, want none", lab)
+	}
+}
+
+func TestConcurrentUpdatesAreAllKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const writers = 20
+	var group sync.WaitGroup
+	for i := range writers {
+		group.Go(func() {
+			if err := Open(dir).Update(func(s *State) error {
+				s.Record(fmt.Sprintf("lab/%d", i), Result{}, true)
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	s, err := Open(dir).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Progress) != writers {
+		t.Errorf("%d of %d updates were kept", len(s.Progress), writers)
+	}
+}

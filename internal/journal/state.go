@@ -1,0 +1,129 @@
+package journal
+
+import (
+	"maps"
+	"time"
+)
+
+// State is what the journal says. Its JSON form is read by later versions: fields are added, never changed.
+type State struct {
+	Version int `json:"version"`
+	// Place is where the learner works: the cluster that commands mean when they are not told.
+	Place    Place               `json:"place,omitzero"`
+	Started  map[string]Started  `json:"started,omitempty"`  // by Place.Key
+	Progress map[string]Progress `json:"progress,omitempty"` // by lab name
+}
+
+// Place names a cluster: one of kindlab's own by its name, or an existing one by the context of a kubeconfig.
+type Place struct {
+	Name    string `json:"name,omitempty"`
+	Context string `json:"context,omitempty"`
+}
+
+// Key tells places apart, also a cluster and a context of the same name.
+func (p Place) Key() string {
+	if p.Context != "" {
+		return "context/" + p.Context
+	}
+	return "cluster/" + p.Name
+}
+
+// String names the place as kindlab's flags do not: for people.
+func (p Place) String() string {
+	if p.Context != "" {
+		return "context " + p.Context
+	}
+	return "cluster " + p.Name
+}
+
+// Started is the lab that is under way on a cluster.
+type Started struct {
+	Lab  string    `json:"lab"`
+	Time time.Time `json:"time"`
+}
+
+// Progress is how far the learner has come with a lab, over all clusters and attempts.
+type Progress struct {
+	Checks int            `json:"checks"`          // how often it was graded
+	Hints  map[string]int `json:"hints,omitempty"` // how many were taken, by task
+	Last   Result         `json:"last,omitzero"`   // the latest grade of the whole lab
+	Solved time.Time      `json:"solved,omitzero"` // when all tasks passed for the first time
+}
+
+// Result is one grade.
+type Result struct {
+	Time      time.Time         `json:"time"`
+	Points    int               `json:"points"`
+	MaxPoints int               `json:"maxPoints"`
+	Tasks     map[string]string `json:"tasks,omitempty"` // verdicts by task
+	Passed    bool              `json:"passed"`          // every task did
+}
+
+func (s State) complete() State {
+	if s.Started == nil {
+		s.Started = map[string]Started{}
+	}
+	if s.Progress == nil {
+		s.Progress = map[string]Progress{}
+	}
+	return s
+}
+
+// Current returns the lab under way at a place, or "".
+func (s *State) Current(p Place) string { return s.Started[p.Key()].Lab }
+
+// Start notes that a lab is under way at a place, and that this is where the learner works. Hints begin anew.
+func (s *State) Start(p Place, lab string, now time.Time) {
+	s.Place = p
+	s.Started[p.Key()] = Started{Lab: lab, Time: now}
+	s.forgetHints(lab)
+}
+
+// Reset notes that the lab begins anew where it is.
+func (s *State) Reset(lab string) { s.forgetHints(lab) }
+
+func (s *State) forgetHints(lab string) {
+	if p, ok := s.Progress[lab]; ok {
+		p.Hints = nil
+		s.Progress[lab] = p
+	}
+}
+
+// Stop notes that the lab at a place has ended.
+func (s *State) Stop(p Place) { delete(s.Started, p.Key()) }
+
+// Leave notes that a place is gone.
+func (s *State) Leave(p Place) {
+	s.Stop(p)
+	if s.Place == p {
+		s.Place = Place{}
+	}
+}
+
+// NextHint notes that one more hint on a task was taken, and returns which one: 0 is the first. There are n; the last
+// is given again when all are taken.
+func (s *State) NextHint(lab, task string, n int) int {
+	p := s.Progress[lab]
+	hints := maps.Clone(p.Hints)
+	if hints == nil {
+		hints = map[string]int{}
+	}
+	tier := min(hints[task], n-1)
+	hints[task] = tier + 1
+	p.Hints = hints
+	s.Progress[lab] = p
+	return tier
+}
+
+// Record notes a grade. Only a grade of the whole lab counts as a result; one of a few tasks is still a check.
+func (s *State) Record(lab string, r Result, whole bool) {
+	p := s.Progress[lab]
+	p.Checks++
+	if whole {
+		p.Last = r
+		if r.Passed && p.Solved.IsZero() {
+			p.Solved = r.Time
+		}
+	}
+	s.Progress[lab] = p
+}

@@ -1,0 +1,74 @@
+package journal
+
+import (
+	"testing"
+	"time"
+)
+
+func fresh() *State {
+	s := State{Version: version}.complete()
+	return &s
+}
+
+func TestPlacesAreToldApart(t *testing.T) {
+	t.Parallel()
+	ours, theirs := Place{Name: "x"}, Place{Context: "x"}
+	s := fresh()
+	s.Start(ours, "services/clusterip", noon())
+	s.Start(theirs, "services/nodeport", noon())
+	if s.Current(ours) != "services/clusterip" || s.Current(theirs) != "services/nodeport" {
+		t.Errorf("current labs: %q and %q", s.Current(ours), s.Current(theirs))
+	}
+	if s.Place != theirs {
+		t.Errorf("place = %v, want the one used last", s.Place)
+	}
+	s.Leave(theirs)
+	if s.Current(theirs) != "" || s.Place != (Place{}) {
+		t.Errorf("after leaving: lab %q, place %v", s.Current(theirs), s.Place)
+	}
+	s.Place = ours
+	s.Leave(theirs)
+	if s.Place != ours {
+		t.Error("leaving one place forgot another")
+	}
+}
+
+func TestHintsComeOneByOne(t *testing.T) {
+	t.Parallel()
+	s := fresh()
+	for i, want := range []int{0, 1, 2, 2} {
+		if got := s.NextHint("l", "task", 3); got != want {
+			t.Errorf("call %d gives hint %d, want %d", i+1, got, want)
+		}
+	}
+	if got := s.NextHint("l", "other", 3); got != 0 {
+		t.Errorf("first hint of another task is %d, want 0", got)
+	}
+	s.Reset("l")
+	if got := s.NextHint("l", "task", 3); got != 0 {
+		t.Errorf("first hint after a reset is %d, want 0", got)
+	}
+	s.Start(Place{Name: "x"}, "l", noon())
+	if got := s.NextHint("l", "task", 3); got != 0 {
+		t.Errorf("first hint after a new start is %d, want 0", got)
+	}
+}
+
+func TestRecord(t *testing.T) {
+	t.Parallel()
+	s := fresh()
+	later := noon().Add(time.Hour)
+	s.Record("l", Result{Time: noon(), Passed: true}, false)
+	if p := s.Progress["l"]; p.Checks != 1 || !p.Solved.IsZero() || !p.Last.Time.IsZero() {
+		t.Errorf("a check of one task counts as a result: %+v", p)
+	}
+	s.Record("l", Result{Time: noon(), Passed: true}, true)
+	s.Record("l", Result{Time: later, Passed: false}, true)
+	p := s.Progress["l"]
+	if p.Checks != 3 || p.Last.Passed || !p.Last.Time.Equal(later) {
+		t.Errorf("latest result: %+v", p)
+	}
+	if !p.Solved.Equal(noon()) {
+		t.Errorf("solved = %v, want the first time: %v", p.Solved, noon())
+	}
+}
