@@ -1,0 +1,216 @@
+// Package cluster makes, resumes, proves and removes kind clusters that belong to kindlab, and opens existing ones.
+// A cluster is kindlab's own when a state file records the engine's IDs of its node containers; everything else with
+// the same name is somebody else's and is never changed. It is the only package that imports kind.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
+
+	"github.com/kindlab-dev/kindlab/internal/engine"
+	"github.com/kindlab-dev/kindlab/internal/remedy"
+)
+
+// Steps shows progress: Start begins a step and the function it returns ends it.
+type Steps interface {
+	Start(name string) (end func(err error, note string))
+}
+
+// Options describe the cluster that Up is to bring about.
+type Options struct {
+	Name  string
+	Nodes int    // control plane included; 0 takes what exists, or one
+	Image string // node image, needed only when the cluster has to be made
+	// EnsureImage, when set and Image is empty, is asked for the node image once it is certain that one is needed.
+	EnsureImage func(ctx context.Context) (string, error)
+}
+
+// maxNodes keeps a typing error from filling the machine: a node takes about 1 GB of memory.
+const maxNodes = 20
+
+func (o Options) validate() error {
+	if err := validName(o.Name); err != nil {
+		return err
+	}
+	if o.Nodes < 0 || o.Nodes > maxNodes {
+		return fmt.Errorf("%d nodes: want 1 to %d", o.Nodes, maxNodes)
+	}
+	return nil
+}
+
+// validName is kind's own rule, kept to the length that still fits a host name with "-control-plane" behind it.
+func validName(name string) error {
+	if !regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`).MatchString(name) {
+		return fmt.Errorf("cluster name %q: want at most 40 lower-case letters, digits and dashes, no dash at either end", name)
+	}
+	return nil
+}
+
+// Manager makes and finds clusters on one engine. It is safe for concurrent use, also by several processes.
+type Manager struct {
+	engine *engine.Engine
+	dir    string // the folder of all clusters
+	steps  Steps
+	now    func() time.Time
+}
+
+// NewManager returns a manager that keeps its records under stateDir. The engine must have been activated in the
+// process environment. Nil steps show nothing.
+func NewManager(e *engine.Engine, stateDir string, steps Steps, now func() time.Time) *Manager {
+	if steps == nil {
+		steps = quiet{}
+	}
+	return &Manager{engine: e, dir: filepath.Join(stateDir, "clusters"), steps: steps, now: now}
+}
+
+type quiet struct{}
+
+func (quiet) Start(string) func(error, string) { return func(error, string) {} }
+
+// Cluster is a cluster that can be talked to.
+type Cluster struct {
+	Name       string
+	Kubeconfig string // path of the file to reach it with
+	Context    string // context within Kubeconfig, "" for the current one
+	manager    *Manager
+}
+
+// RESTConfig is how clients reach the cluster. Client-side rate limits are off: a grade is one short burst of reads.
+func (c *Cluster) RESTConfig() (*rest.Config, error) {
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
+		&clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig},
+		&clientcmd.ConfigOverrides{CurrentContext: c.Context},
+	).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig of cluster %q: %w", c.Name, err)
+	}
+	cfg.QPS = -1
+	return cfg, nil
+}
+
+func (c *Cluster) kube() (kubernetes.Interface, error) {
+	cfg, err := c.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(cfg)
+}
+
+// Nodes are the nodes that commands can be run on; none on a cluster that is not kindlab's own.
+func (c *Cluster) Nodes(ctx context.Context) ([]Node, error) {
+	if c.manager == nil {
+		return nil, nil
+	}
+	containers, err := c.manager.containers(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	kindNodes, err := c.manager.kind(nil).ListNodes(c.Name)
+	if err != nil {
+		return nil, fmt.Errorf("listing the nodes of cluster %q: %w", c.Name, err)
+	}
+	var nodes []Node
+	for _, box := range containers { // sorted by name, which kind's list is not
+		for _, n := range kindNodes {
+			if n.String() == box.name {
+				nodes = append(nodes, Node{node: n})
+			}
+		}
+	}
+	return nodes, nil
+}
+
+// LoadImageArchive loads the image tar at path into every node.
+func (c *Cluster) LoadImageArchive(ctx context.Context, path string) error {
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if err := n.load(ctx, path); err != nil {
+			return fmt.Errorf("loading %s into node %s: %w", path, n.Name(), withOutput(err))
+		}
+	}
+	return nil
+}
+
+func (n Node) load(ctx context.Context, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close() // only read
+	return nodeutils.LoadImageArchive(n.node, contextReader{ctx, file})
+}
+
+// contextReader ends with the context: kind's load has none.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// OpenContext opens an existing cluster through the named context of a kubeconfig file ("" for the user's usual ones).
+func OpenContext(ctx context.Context, kubeconfig, name string) (*Cluster, error) {
+	if kubeconfig == "" {
+		rules := clientcmd.NewDefaultClientConfigLoadingRules()
+		for _, file := range rules.Precedence {
+			if loaded, err := clientcmd.LoadFromFile(file); err == nil && loaded.Contexts[name] != nil {
+				kubeconfig = file
+				break
+			}
+		}
+	}
+	loaded, err := clientcmd.LoadFromFile(kubeconfig)
+	if kubeconfig == "" || (err == nil && loaded.Contexts[name] == nil) {
+		return nil, remedy.New(fmt.Errorf("no kubeconfig has a context %q", name), "list them: kubectl config get-contexts")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig %s: %w", kubeconfig, err)
+	}
+	c := &Cluster{Name: name, Kubeconfig: kubeconfig, Context: name}
+	if err := c.reach(ctx); err != nil {
+		return nil, remedy.New(err, "look at the cluster: kubectl --context "+name+" get nodes")
+	}
+	return c, nil
+}
+
+// reachTimeout is how long a running API server may take to answer one small request.
+const reachTimeout = 5 * time.Second
+
+// reach asks the API server for a sign of life.
+func (c *Cluster) reach(ctx context.Context) error {
+	kube, err := c.kube()
+	if err != nil {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if _, err := kube.CoreV1().RESTClient().Get().AbsPath("/readyz").DoRaw(asking); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer within %s", reachTimeout)
+		}
+		return fmt.Errorf("reaching the API server of cluster %q: %w", c.Name, err)
+	}
+	return nil
+}
