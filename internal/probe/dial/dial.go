@@ -1,0 +1,222 @@
+// Package dial makes one attempt to reach something and says what came of it.
+// It is the part that the CLI (dialling from the host) and the agent (dialling
+// from inside a pod's network namespace) share, so it must create every socket
+// on the calling goroutine: that goroutine's thread may be in another namespace.
+package dial
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Proto is the way to knock.
+type Proto string
+
+// The protocols.
+const (
+	TCP  Proto = "tcp"
+	UDP  Proto = "udp" // sends "hostname", as agnhost netexec answers; any answer counts
+	HTTP Proto = "http"
+	DNS  Proto = "dns" // a lookup of Host with the pod's own resolv.conf
+)
+
+// A Job is one attempt.
+type Job struct {
+	ID    int    `json:"id"`
+	PodIP string `json:"podIP,omitempty"` // whose network namespace to dial from; "" is the node's own
+	Node  string `json:"node,omitempty"`  // which node's agent does it; "" is this host, without an agent
+	Proto Proto  `json:"proto"`
+	// Host is an IP literal, or a name that is looked up as the pod would.
+	Host    string        `json:"host"`
+	Port    int           `json:"port,omitempty"`
+	Path    string        `json:"path,omitempty"`   // HTTP: path and query
+	Server  string        `json:"server,omitempty"` // DNS: ask this address instead of resolv.conf's
+	Timeout time.Duration `json:"timeout"`
+}
+
+// A Result is the name of what happened.
+type Result string
+
+// The results. Error is the grader's own trouble and says nothing of the pod.
+const (
+	OK          Result = "ok"
+	Refused     Result = "refused"
+	Timeout     Result = "timeout"
+	Unreachable Result = "unreachable"
+	Reset       Result = "reset"
+	NXDomain    Result = "dns-nxdomain"
+	DNSTimeout  Result = "dns-timeout"
+	DNSRefused  Result = "dns-refused"
+	Error       Result = "error"
+)
+
+// Denied tells whether the packet was turned away or swallowed. Policy engines
+// do either: kube-router rejects, kindnet drops.
+func (r Result) Denied() bool {
+	switch r {
+	case Refused, Timeout, Unreachable, Reset, DNSTimeout, DNSRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// An Outcome is what an attempt came to.
+type Outcome struct {
+	ID        int      `json:"id"`
+	Result    Result   `json:"result"`
+	Detail    string   `json:"detail,omitempty"` // for Error: the reason
+	Status    int      `json:"status,omitempty"` // HTTP
+	Body      string   `json:"body,omitempty"`   // HTTP and UDP: at most 512 bytes
+	Addresses []string `json:"addresses,omitempty"`
+}
+
+const maxBody = 512
+
+// Do makes the attempt. resolvConf is the text of the resolver configuration
+// that names are looked up with.
+func Do(ctx context.Context, j Job, resolvConf func() (string, error)) Outcome {
+	out := Outcome{ID: j.ID}
+	ctx, cancel := context.WithTimeout(ctx, j.Timeout)
+	defer cancel()
+
+	addr, err := netip.ParseAddr(j.Host)
+	if err != nil || j.Proto == DNS {
+		conf := ""
+		if j.Server == "" {
+			if conf, err = resolvConf(); err != nil {
+				return out.failed(fmt.Errorf("reading resolv.conf: %w", err))
+			}
+		}
+		found, result, err := lookup(ctx, j.Host, j.Server, conf)
+		out.Result = result
+		for _, a := range found {
+			out.Addresses = append(out.Addresses, a.String())
+		}
+		if err != nil {
+			out.Detail = err.Error()
+		}
+		if j.Proto == DNS || result != OK {
+			return out
+		}
+		addr = found[0]
+	}
+
+	to := netip.AddrPortFrom(addr, uint16(j.Port)).String()
+	switch j.Proto {
+	case TCP:
+		conn, err := dialOne(ctx, "tcp", to)
+		if err != nil {
+			return out.failed(err)
+		}
+		// The handshake is the answer; a linger would only cost a port.
+		_ = conn.Close()
+		out.Result = OK
+		return out
+	case UDP:
+		return out.udp(ctx, to)
+	case HTTP:
+		return out.http(ctx, j, to)
+	default:
+		return out.failed(fmt.Errorf("unknown protocol %q", j.Proto))
+	}
+}
+
+// dialOne dials one literal address, which net does on this goroutine; with
+// several it would race them on goroutines that are in another namespace.
+func dialOne(ctx context.Context, network, to string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, to)
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
+	}
+	return conn, nil
+}
+
+func (out Outcome) udp(ctx context.Context, to string) Outcome {
+	conn, err := dialOne(ctx, "udp", to)
+	if err != nil {
+		return out.failed(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("hostname\n")); err != nil {
+		return out.failed(err)
+	}
+	buf := make([]byte, maxBody)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return out.failed(err)
+	}
+	out.Result, out.Body = OK, string(buf[:n])
+	return out
+}
+
+// http speaks over one fresh connection: net/http's transport would dial on a
+// goroutine of its own, and a kept connection outlives a new policy.
+func (out Outcome) http(ctx context.Context, j Job, to string) Outcome {
+	conn, err := dialOne(ctx, "tcp", to)
+	if err != nil {
+		return out.failed(err)
+	}
+	defer func() { _ = conn.Close() }()
+	target, err := url.Parse("http://" + net.JoinHostPort(j.Host, fmt.Sprint(j.Port)) + j.Path)
+	if err != nil {
+		return out.failed(err)
+	}
+	req := (&http.Request{Method: http.MethodGet, URL: target, Host: target.Host, Header: http.Header{
+		"User-Agent": {"kindlab"}, "Connection": {"close"},
+	}}).WithContext(ctx)
+	if err := req.Write(conn); err != nil {
+		return out.failed(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		return out.failed(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return out.failed(err)
+	}
+	out.Result, out.Status, out.Body = OK, resp.StatusCode, strings.TrimSpace(string(body))
+	return out
+}
+
+// failed names an error. What it cannot name is Error, never a denial.
+func (out Outcome) failed(err error) Outcome {
+	out.Result, out.Detail = nameOf(err), err.Error()
+	return out
+}
+
+func nameOf(err error) Result {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Refused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return Reset
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH),
+		errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		// A local reject rule in the way out answers with EPERM or EACCES.
+		return Unreachable
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
+		return Timeout
+	default:
+		return Error
+	}
+}
