@@ -110,7 +110,7 @@ func (b *Builder) parts(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := b.store(ctx, tools, binaries)
+	store, err := b.store(ctx, source, tools, binaries)
 	if err != nil {
 		return nil, err
 	}

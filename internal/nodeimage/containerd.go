@@ -68,7 +68,8 @@ type privateContainerd struct {
 // Unpacked images are what makes a node start fast: nothing is decompressed when the cluster comes up. The packed
 // layers are dropped; pinned images are safe from the kubelet's garbage collection.
 func (c privateContainerd) importArchive(ctx context.Context, archive string) (err error) {
-	if err := os.MkdirAll(c.runtime, 0o700); err != nil {
+	// Not below the build folder: a socket's path has at most 104 bytes, and the user chose that folder's.
+	if c.runtime, err = os.MkdirTemp("", "kindlab-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(c.runtime)) }()

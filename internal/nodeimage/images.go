@@ -1,17 +1,13 @@
 package nodeimage
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
-	"sort"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -22,7 +18,7 @@ import (
 )
 
 // store makes the node's image store: every image of the recipe, unpacked, as the content of /var/lib/containerd.
-func (b *Builder) store(ctx context.Context, tools string, binaries map[string]string) (string, error) {
+func (b *Builder) store(ctx context.Context, source, tools string, binaries map[string]string) (string, error) {
 	raw, err := fs.ReadFile(b.recipe.files, "recipe.yaml")
 	if err != nil {
 		return "", err
@@ -31,7 +27,7 @@ func (b *Builder) store(ctx context.Context, tools string, binaries map[string]s
 	if err != nil {
 		return "", err
 	}
-	parts := []string{string(raw), overlays, keyOfDir(tools)}
+	parts := []string{string(raw), overlays, keyOfDir(source), keyOfDir(tools)}
 	for _, group := range b.recipe.Binaries {
 		parts = append(parts, keyOfDir(binaries[group.Group]))
 	}
@@ -41,7 +37,11 @@ func (b *Builder) store(ctx context.Context, tools string, binaries map[string]s
 		if err != nil {
 			return err
 		}
-		images, err := b.images(filepath.Join(tools, "root.tar"), binaries, wanted)
+		modules, err := b.copiedModules(ctx, source)
+		if err != nil {
+			return err
+		}
+		images, err := b.images(imageParts{tools: filepath.Join(tools, "root.tar"), binaries: binaries, modules: modules}, wanted)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (b *Builder) store(ctx context.Context, tools string, binaries map[string]s
 			return fmt.Errorf("writing the images: %w", err)
 		}
 		root := filepath.Join(dir, "containerd")
-		containerd := privateContainerd{binaries: binaries["containerd"], root: root, runtime: filepath.Join(dir, "run")}
+		containerd := privateContainerd{binaries: binaries["containerd"], root: root}
 		if err := containerd.importArchive(ctx, archive); err != nil {
 			return fmt.Errorf("importing the images: %w", err)
 		}
@@ -64,6 +64,28 @@ func (b *Builder) store(ctx context.Context, tools string, binaries map[string]s
 		}
 		return nil
 	})
+}
+
+// imageParts is what images are put together from.
+type imageParts struct {
+	tools    string            // archive of the Debian tools
+	binaries map[string]string // folder of each group
+	modules  map[string]string // folder of each module that files are copied from
+}
+
+// copiedModules finds the modules that the images copy files from.
+func (b *Builder) copiedModules(ctx context.Context, source string) (map[string]string, error) {
+	found := map[string]string{}
+	for _, image := range b.recipe.Images {
+		for _, files := range image.Copy {
+			dir, err := b.moduleDir(ctx, source, files.Module)
+			if err != nil {
+				return nil, err
+			}
+			found[files.Module] = dir
+		}
+	}
+	return found, nil
 }
 
 // kubeadmImages asks the kubeadm just built which images it will want, by name without tag.
@@ -84,15 +106,15 @@ func (b *Builder) kubeadmImages(ctx context.Context, kubernetes string) (map[str
 
 // images puts the recipe's images together. All but the scratch ones share the layer of Debian tools, and those of one
 // binary share its layer too: a node keeps each once.
-func (b *Builder) images(tools string, binaries, wanted map[string]string) (map[name.Tag]v1.Image, error) {
-	base, err := fileLayer(tools)
+func (b *Builder) images(from imageParts, wanted map[string]string) (map[name.Tag]v1.Image, error) {
+	base, err := fileLayer(from.tools)
 	if err != nil {
 		return nil, err
 	}
 	layers := map[string]v1.Layer{}
 	result := map[name.Tag]v1.Image{}
 	for _, recipe := range b.recipe.Images {
-		image, err := b.image(recipe, base, binaries, layers)
+		image, err := b.image(recipe, base, from, layers)
 		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", recipe.Names[0], err)
 		}
@@ -114,7 +136,7 @@ func (b *Builder) images(tools string, binaries, wanted map[string]string) (map[
 	return result, nil
 }
 
-func (b *Builder) image(recipe Image, base v1.Layer, binaries map[string]string, shared map[string]v1.Layer) (v1.Image, error) {
+func (b *Builder) image(recipe Image, base v1.Layer, from imageParts, shared map[string]v1.Layer) (v1.Image, error) {
 	var layers []v1.Layer
 	if !recipe.Scratch {
 		layers = append(layers, base)
@@ -123,14 +145,14 @@ func (b *Builder) image(recipe Image, base v1.Layer, binaries map[string]string,
 		layer, ok := shared[recipe.Binary]
 		if !ok {
 			var err error
-			if layer, err = binaryLayer(recipe, binaries); err != nil {
+			if layer, err = binaryLayer(recipe, from.binaries); err != nil {
 				return nil, err
 			}
 			shared[recipe.Binary] = layer
 		}
 		layers = append(layers, layer)
 	}
-	own, err := b.ownFiles(recipe)
+	own, err := b.ownFiles(recipe, from.modules)
 	if err != nil {
 		return nil, err
 	}
@@ -154,77 +176,6 @@ func (b *Builder) image(recipe Image, base v1.Layer, binaries map[string]string,
 	file.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	file.Config.Entrypoint, file.Config.Cmd = recipe.Entrypoint, recipe.Cmd
 	return mutate.ConfigFile(image, file)
-}
-
-// entry is one file or link of a small layer.
-type entry struct {
-	name, link string
-	content    []byte
-	mode       int64
-}
-
-// ownFiles lists what belongs to one image alone: its name for a shared binary, its users, its overlay.
-func (b *Builder) ownFiles(recipe Image) ([]entry, error) {
-	var entries []entry
-	if recipe.As != "" {
-		entries = append(entries, entry{name: "usr/local/bin/" + recipe.As, link: recipe.Binary})
-	}
-	if len(recipe.Users) > 0 {
-		passwd := "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-		for user, uid := range recipe.Users {
-			passwd += fmt.Sprintf("%s:x:%d:%d::/:/bin/sh\n", user, uid, uid)
-		}
-		entries = append(entries, entry{name: "etc/passwd", content: []byte(passwd), mode: 0o644})
-	}
-	if recipe.Overlay == "" {
-		return entries, nil
-	}
-	root := path.Join("overlays", recipe.Overlay)
-	err := fs.WalkDir(b.recipe.files, root, func(file string, found fs.DirEntry, err error) error {
-		if err != nil || found.IsDir() {
-			return err
-		}
-		content, err := fs.ReadFile(b.recipe.files, file)
-		entries = append(entries, entry{name: strings.TrimPrefix(file, root+"/"), content: content, mode: 0o644})
-		return err
-	})
-	return entries, err
-}
-
-func binaryLayer(recipe Image, binaries map[string]string) (v1.Layer, error) {
-	target := "usr/local/bin/" + recipe.Binary
-	if place, ok := recipe.Files[recipe.Binary]; ok {
-		target = strings.TrimPrefix(place, "/")
-	}
-	for _, folder := range binaries {
-		content, err := os.ReadFile(filepath.Join(folder, recipe.Binary))
-		if err == nil {
-			return entriesLayer([]entry{{name: target, content: content, mode: 0o755}})
-		}
-	}
-	return nil, fmt.Errorf("no group of the recipe builds the binary %s", recipe.Binary)
-}
-
-func entriesLayer(entries []entry) (v1.Layer, error) {
-	sort.Slice(entries, func(i, j int) bool { return entries[i].name < entries[j].name })
-	var archive bytes.Buffer
-	writer := tar.NewWriter(&archive)
-	for _, e := range entries {
-		header := &tar.Header{Name: e.name, Mode: e.mode, Size: int64(len(e.content)), Typeflag: tar.TypeReg}
-		if e.link != "" {
-			header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, e.link, 0o777
-		}
-		if err := writer.WriteHeader(header); err != nil {
-			return nil, err
-		}
-		if _, err := writer.Write(e.content); err != nil {
-			return nil, err
-		}
-	}
-	if err := writer.Close(); err != nil {
-		return nil, err
-	}
-	return layer(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil })
 }
 
 func fileLayer(archive string) (v1.Layer, error) {

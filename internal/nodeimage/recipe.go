@@ -30,6 +30,8 @@ type Recipe struct {
 	Binaries []Group  `json:"binaries"`
 	Applets  []string `json:"applets"`
 	Images   []Image  `json:"images"`
+	// Workloads are the images that labs may use, by name and tag.
+	Workloads []string `json:"workloads"`
 
 	files   fs.FS
 	modules *modfile.File
@@ -56,12 +58,20 @@ type Image struct {
 	Entrypoint []string          `json:"entrypoint"`
 	Cmd        []string          `json:"cmd"`
 	Users      map[string]int    `json:"users"`
+	Links      map[string]string `json:"links"`
+	Folders    []string          `json:"folders"`
+	Copy       []Copy            `json:"copy"`
 	// Overlay is a folder below overlays/ whose files are added.
 	Overlay string `json:"overlay"`
 	// Scratch images carry the binary alone, without the Debian tools.
 	Scratch bool `json:"scratch"`
-	// Workload images are for labs; on a node image from a registry they are pulled and loaded.
-	Workload bool `json:"workload"`
+}
+
+// Copy takes files of a module's folder to the root of an image.
+type Copy struct {
+	Module string   `json:"module"`
+	From   string   `json:"from"`
+	Files  []string `json:"files"`
 }
 
 // LoadRecipe reads recipe.yaml and the module file beside it. Unknown keys are errors.
@@ -92,17 +102,6 @@ func LoadRecipe(files fs.FS) (*Recipe, error) {
 // KubernetesVersion is the version of Kubernetes in the image, such as v1.37.1.
 func (r *Recipe) KubernetesVersion() string {
 	return r.version("k8s.io/kubernetes")
-}
-
-// WorkloadImages lists the images that labs may use.
-func (r *Recipe) WorkloadImages() []string {
-	var names []string
-	for _, image := range r.Images {
-		if image.Workload {
-			names = append(names, image.Names...)
-		}
-	}
-	return names
 }
 
 func (r *Recipe) version(module string) string {

@@ -93,15 +93,21 @@ func TestLoadRecipeRefusesUnknownKeys(t *testing.T) {
 	}
 }
 
-func TestWorkloadImagesAreTagged(t *testing.T) {
+func TestWorkloadsAreImagesOfTheRecipe(t *testing.T) {
 	t.Parallel()
-	images := embeddedRecipe(t).WorkloadImages()
-	if len(images) < 2 {
-		t.Fatalf("got %v, want agnhost and nginx at least", images)
+	recipe := embeddedRecipe(t)
+	known := map[string]bool{}
+	for _, image := range recipe.Images {
+		for _, name := range image.Names {
+			known[name] = true
+		}
 	}
-	for _, image := range images {
-		if !hasTag(image) || strings.HasSuffix(image, ":latest") {
-			t.Errorf("image %s has no fixed tag", image)
+	if len(recipe.Workloads) < 2 {
+		t.Fatalf("got %v, want agnhost and nginx at least", recipe.Workloads)
+	}
+	for _, image := range recipe.Workloads {
+		if !known[image] || !hasTag(image) || strings.HasSuffix(image, ":latest") {
+			t.Errorf("workload %s is not an image of the recipe with a fixed tag", image)
 		}
 	}
 }
