@@ -1,0 +1,115 @@
+package term
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+func env(pairs map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := pairs[name]
+		return value, ok
+	}
+}
+
+func TestDetect(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		columns int
+		env     map[string]string
+		want    View
+	}{
+		"pipe":               {0, nil, View{Width: 80}},
+		"pipe with TERM":     {0, map[string]string{"TERM": "xterm"}, View{Width: 80}},
+		"terminal":           {90, map[string]string{"TERM": "xterm"}, View{Terminal: true, Color: true, Width: 90}},
+		"very wide":          {300, nil, View{Terminal: true, Color: true, Width: 100}},
+		"dumb":               {90, map[string]string{"TERM": "dumb"}, View{Width: 90}},
+		"NO_COLOR":           {90, map[string]string{"NO_COLOR": "1"}, View{Terminal: true, Width: 90}},
+		"NO_COLOR, any word": {90, map[string]string{"NO_COLOR": "0"}, View{Terminal: true, Width: 90}},
+		"NO_COLOR empty":     {90, map[string]string{"NO_COLOR": ""}, View{Terminal: true, Color: true, Width: 90}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := Detect(tc.columns, env(tc.env)); got != tc.want {
+				t.Errorf("Detect = %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestPaint(t *testing.T) {
+	t.Parallel()
+	if got := (View{Color: true}).Paint(Green, "✓"); got != "\x1b[32m✓\x1b[0m" {
+		t.Errorf("with colour: %q", got)
+	}
+	if got := (View{}).Paint(Green, "✓"); got != "✓" {
+		t.Errorf("without colour: %q", got)
+	}
+}
+
+func TestConfirm(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, " y \n": true, "\n": false, "n\n": false, "": false} {
+		var asked bytes.Buffer
+		o := IO{In: strings.NewReader(answer), Err: &asked, InTTY: true}
+		got, err := o.Confirm(t.Context(), "Go on?")
+		if err != nil || got != want {
+			t.Errorf("answer %q: %v, %v; want %v", answer, got, err, want)
+		}
+		if asked.String() != "Go on? [y/N] " {
+			t.Errorf("asked %q", asked.String())
+		}
+	}
+}
+
+func TestConfirmWithNobodyThere(t *testing.T) {
+	t.Parallel()
+	o := IO{In: strings.NewReader("y\n"), Err: io.Discard}
+	if _, err := o.Confirm(t.Context(), "Go on?"); !errors.Is(err, ErrNobody) {
+		t.Errorf("error = %v, want ErrNobody", err)
+	}
+}
+
+func TestConfirmEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	silent, hold := io.Pipe()
+	t.Cleanup(func() { _ = hold.Close() })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := IO{In: silent, Err: io.Discard, InTTY: true}
+	if _, err := o.Confirm(ctx, "Go on?"); !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v, want context.Canceled", err)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	t.Parallel()
+	const text = "# Title\n\nRead `this`, and:\n\n- one\n- two\n"
+	piped, err := (&IO{OutView: View{Width: 80}}).Markdown(text)
+	if err != nil || piped != text {
+		t.Errorf("in a pipe: %q, %v; want it untouched", piped, err)
+	}
+	plain, err := (&IO{OutView: View{Terminal: true, Width: 40}}).Markdown(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(plain, "\x1b[") {
+		t.Errorf("escape codes without colour: %q", plain)
+	}
+	for _, want := range []string{"Title", "Read this, and:", "• one"} {
+		if !strings.Contains(plain, want) {
+			t.Errorf("%q is missing in:\n%s", want, plain)
+		}
+	}
+	coloured, err := (&IO{OutView: View{Terminal: true, Color: true, Width: 40}}).Markdown(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(coloured, "\x1b[") {
+		t.Errorf("no colour where colour is on: %q", coloured)
+	}
+}
