@@ -220,3 +220,6 @@ func nameOf(err error) Result {
 		return Error
 	}
 }
+
+// Hello is the first line that an agent writes.
+const Hello = "kindlab-agent 1"

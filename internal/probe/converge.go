@@ -1,0 +1,54 @@
+package probe
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// An Expectation is a job and what its outcome should be.
+type Expectation struct {
+	Job    Job
+	Accept func(Outcome) bool
+	// Streak is how many outcomes in a row must be right. Denials need two: one
+	// lost packet looks the same.
+	Streak int
+}
+
+// interval is the pause between two attempts of one job.
+const interval = 250 * time.Millisecond
+
+// Converge tries every job, all at once, until its outcome is as expected or
+// patience is over, and returns the last outcomes. Retrying only towards the
+// expectation is how Kubernetes' own suite meets networks that change a moment
+// after the API did. patience is asked for once, and only if something is wrong.
+func Converge(ctx context.Context, probe func(context.Context, []Job) []Outcome, all []Expectation, patience func() time.Duration) []Outcome {
+	start := time.Now()
+	patience = sync.OnceValue(patience)
+	out := make([]Outcome, len(all))
+	var wait sync.WaitGroup
+	for i, e := range all {
+		wait.Go(func() {
+			for streak := 0; ; {
+				out[i] = probe(ctx, []Job{e.Job})[0]
+				if e.Accept(out[i]) {
+					if streak++; streak >= e.Streak {
+						return
+					}
+					continue
+				}
+				streak = 0
+				if time.Since(start) > patience() {
+					return
+				}
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(interval):
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return out
+}

@@ -1,0 +1,161 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+)
+
+// A link is the stream to one agent. Answers come in any order; ids match them.
+type link struct {
+	up   chan struct{} // closed when the agent said hello
+	down chan struct{} // closed when the stream ended; err says why
+
+	mu      sync.Mutex
+	err     error
+	stdin   *io.PipeWriter
+	next    int
+	waiting map[int]chan Outcome
+}
+
+func newLink() *link {
+	return &link{up: make(chan struct{}), down: make(chan struct{}), waiting: map[int]chan Outcome{}}
+}
+
+// run executes the agent and dispatches its answers until the stream ends.
+func (l *link) run(ctx context.Context, node Node, argv ...string) error {
+	in, stdin := io.Pipe()
+	stdout, out := io.Pipe()
+	l.mu.Lock()
+	l.stdin = stdin
+	l.mu.Unlock()
+
+	ended := make(chan error, 1)
+	go func() {
+		err := node.Exec(ctx, in, out, argv...)
+		// Both ends learn of it: nobody waits for a process that has gone.
+		_ = in.CloseWithError(io.ErrClosedPipe)
+		_ = out.CloseWithError(io.EOF)
+		ended <- err
+	}()
+
+	readErr := l.read(stdout)
+	_ = stdin.Close()
+	_ = stdout.CloseWithError(io.ErrClosedPipe)
+	err := <-ended
+	switch {
+	case errors.Is(readErr, errMissing):
+		return errMissing
+	case err != nil:
+		return fmt.Errorf("running the agent: %w", err)
+	case readErr != nil:
+		return readErr
+	}
+	return errors.New("the agent ended")
+}
+
+func (l *link) read(stdout io.Reader) error {
+	r := bufio.NewReader(stdout)
+	hello, err := r.ReadString('\n')
+	switch {
+	case err != nil:
+		return fmt.Errorf("the agent did not start: %w", err)
+	case hello == "missing\n":
+		return errMissing
+	case hello != dial.Hello+"\n":
+		return fmt.Errorf("the agent did not start: it said %q", hello)
+	}
+	close(l.up)
+	dec := json.NewDecoder(r)
+	for {
+		var o Outcome
+		if err := dec.Decode(&o); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("reading the agent's answer: %w", err)
+		}
+		l.mu.Lock()
+		answer := l.waiting[o.ID]
+		delete(l.waiting, o.ID)
+		l.mu.Unlock()
+		if answer != nil {
+			answer <- o
+		}
+	}
+}
+
+// ready waits for the agent's hello.
+func (l *link) ready(ctx context.Context) error {
+	select {
+	case <-l.up:
+		return nil
+	case <-l.down:
+		return l.reason()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the agent: %w", context.Cause(ctx))
+	}
+}
+
+// ask sends a job and waits for its answer.
+func (l *link) ask(ctx context.Context, j Job) (Outcome, error) {
+	answer := make(chan Outcome, 1)
+	l.mu.Lock()
+	id := l.next
+	l.next++
+	l.waiting[id] = answer
+	want := j.ID
+	j.ID = id
+	b, err := json.Marshal(j)
+	if err == nil {
+		_, err = l.stdin.Write(append(b, '\n'))
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return Outcome{}, fmt.Errorf("sending a job: %w", err)
+	}
+	select {
+	case o := <-answer:
+		o.ID = want
+		return o, nil
+	case <-l.down:
+		return Outcome{}, l.reason()
+	case <-ctx.Done():
+		return Outcome{}, context.Cause(ctx)
+	}
+}
+
+func (l *link) fail(err error) {
+	l.mu.Lock()
+	l.err = err
+	l.mu.Unlock()
+	close(l.down)
+}
+
+func (l *link) reason() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+func (l *link) broken() bool {
+	select {
+	case <-l.down:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stdin != nil {
+		_ = l.stdin.Close()
+	}
+}
