@@ -225,3 +225,12 @@ func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return lines[len(lines)-1]
 }
+
+// ForwardRules lists the host's rules for forwarded packets, as ForwardDropped reads them. It needs root and iptables.
+func ForwardRules(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "iptables", "-S", "FORWARD").Output()
+	if err != nil {
+		return "", fmt.Errorf("listing the firewall's rules: %w", err)
+	}
+	return string(out), nil
+}
