@@ -22,6 +22,7 @@ func TestJournalKeepsWhatItIsTold(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "state")
 	home := Place{Name: "kindlab"}
 	err := Open(dir).Update(func(s *State) error {
+		s.Engines["kindlab"] = "podman"
 		s.Start(home, "services/clusterip", noon())
 		s.NextHint("services/clusterip", "reach", 3)
 		s.Record("services/clusterip", Result{Time: noon(), Points: 3, MaxPoints: 3, Passed: true}, true)
@@ -37,6 +38,7 @@ func TestJournalKeepsWhatItIsTold(t *testing.T) {
 	want := State{
 		Version: 1,
 		Place:   home,
+		Engines: map[string]string{"kindlab": "podman"},
 		Started: map[string]Started{"cluster/kindlab": {Lab: "services/clusterip", Time: noon()}},
 		Progress: map[string]Progress{"services/clusterip": {
 			Checks: 1, Hints: map[string]int{"reach": 1}, Solved: noon(),

@@ -10,6 +10,7 @@ type State struct {
 	Version int `json:"version"`
 	// Place is where the learner works: the cluster that commands mean when they are not told.
 	Place    Place               `json:"place,omitzero"`
+	Engines  map[string]string   `json:"engines,omitempty"`  // the container engine of each cluster of kindlab's own
 	Started  map[string]Started  `json:"started,omitempty"`  // by Place.Key
 	Progress map[string]Progress `json:"progress,omitempty"` // by lab name
 }
@@ -63,6 +64,9 @@ func (s State) complete() State {
 	if s.Started == nil {
 		s.Started = map[string]Started{}
 	}
+	if s.Engines == nil {
+		s.Engines = map[string]string{}
+	}
 	if s.Progress == nil {
 		s.Progress = map[string]Progress{}
 	}
@@ -95,6 +99,9 @@ func (s *State) Stop(p Place) { delete(s.Started, p.Key()) }
 // Leave notes that a place is gone.
 func (s *State) Leave(p Place) {
 	s.Stop(p)
+	if p.Context == "" {
+		delete(s.Engines, p.Name)
+	}
 	if s.Place == p {
 		s.Place = Place{}
 	}

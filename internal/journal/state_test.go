@@ -27,9 +27,17 @@ func TestPlacesAreToldApart(t *testing.T) {
 		t.Errorf("after leaving: lab %q, place %v", s.Current(theirs), s.Place)
 	}
 	s.Place = ours
+	s.Engines["x"] = "podman"
 	s.Leave(theirs)
 	if s.Place != ours {
 		t.Error("leaving one place forgot another")
+	}
+	if s.Engines["x"] != "podman" {
+		t.Error("leaving a context forgot the engine of a cluster of the same name")
+	}
+	s.Leave(ours)
+	if len(s.Engines) > 0 {
+		t.Errorf("engines after the last cluster has gone: %v", s.Engines)
 	}
 }
 

@@ -21,8 +21,9 @@ const (
 // Steps shows the steps of something long as they start and end: with a spinner where a person watches, and as
 // plain lines elsewhere. Steps may overlap. It is safe for concurrent use.
 type Steps struct {
-	w    io.Writer
-	view View
+	w         io.Writer
+	view      View
+	traceless bool // an ended step leaves no line behind
 
 	mu     sync.Mutex
 	active []*step
@@ -38,6 +39,18 @@ type step struct {
 // Steps returns a view of progress on the error stream.
 func (o *IO) Steps() *Steps {
 	return &Steps{w: o.Err, view: o.ErrView}
+}
+
+// Waiting shows on a terminal what is waited for, until done is called; then nothing of it is left. Elsewhere it shows
+// nothing.
+func (o *IO) Waiting(name string) (done func()) {
+	if !o.ErrView.Terminal {
+		return func() {}
+	}
+	s := o.Steps()
+	s.traceless = true
+	end := s.Start(name)
+	return func() { end(nil, "") }
 }
 
 // Start shows that a step has begun, and returns what ends it: with an error or nil, and a word on how it went
@@ -67,7 +80,9 @@ func (s *Steps) end(ended *step, err error, note string) {
 	if s.view.Terminal {
 		s.printf(eraseLine)
 	}
-	s.printf("  %s %s%s\n", s.mark(err), ended.name, s.view.Paint(Faint, details(time.Since(ended.start), note)))
+	if !s.traceless {
+		s.printf("  %s %s%s\n", s.mark(err), ended.name, s.view.Paint(Faint, details(time.Since(ended.start), note)))
+	}
 	switch {
 	case s.stop == nil:
 	case len(s.active) == 0:

@@ -66,6 +66,24 @@ func TestStepsOnATerminalSpin(t *testing.T) {
 	}) // synctest fails when the spinner's goroutine is still there
 }
 
+func TestWaitingLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		done := (&IO{Err: &out, ErrView: View{Terminal: true, Width: 80}}).Waiting("grading")
+		done()
+		synctest.Wait()
+		if want := eraseLine + "  ⠋ grading  0.0s" + eraseLine; out.String() != want {
+			t.Errorf("got %q, want %q", out.String(), want)
+		}
+		out.Reset()
+		(&IO{Err: &out, ErrView: View{Width: 80}}).Waiting("grading")()
+		if out.Len() > 0 {
+			t.Errorf("in a pipe it said %q", out.String())
+		}
+	})
+}
+
 func TestNestedStepsShowTheInnerOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
