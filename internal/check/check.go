@@ -1,0 +1,174 @@
+// Package check is the vocabulary that labs are graded with: each kind of check
+// is a small type over client-go that looks at a cluster and says yes, no, not
+// yet, or that it could not tell.
+package check
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/probe"
+)
+
+// A Kind is one word of the vocabulary, as lab.yaml writes it.
+type Kind interface {
+	Name() string
+	// Compile reads the parameters strictly. It must not touch a cluster.
+	Compile(s Scope, params lab.Node) (Check, lab.Problems)
+}
+
+// A Scope is where a check stands: what its parameters may leave out, and the
+// kinds it may nest.
+type Scope struct {
+	Namespace string // the lab's first
+	Kinds     Registry
+}
+
+// A Check is one question. Run returns nil for yes, a *Failure for no or not
+// yet, and any other error when it could not tell.
+type Check interface {
+	Run(ctx context.Context, c *Cluster) error
+	// Objects declares what the check reads, so that watching it is exact.
+	Objects() []Dependency
+	// Changes tells whether running it changes the learner's cluster. Such a
+	// check runs alone, and only when the learner asked for a grade.
+	Changes() bool
+}
+
+// A Dependency is a set of objects; an empty name or selector means all.
+type Dependency struct {
+	Resource                  schema.GroupVersionResource
+	Namespace, Name, Selector string
+}
+
+// A Failure is a no from the cluster.
+type Failure struct {
+	Is       string   // what is, in the learner's object names
+	Want     string   // what was wanted; never how to get there
+	Look     string   // the kubectl command that shows the evidence
+	More     []string // lines such as the rows of a table
+	Settling bool     // the cluster is still on its way
+}
+
+func (f *Failure) Error() string {
+	if f.Want == "" {
+		return f.Is
+	}
+	return f.Is + ", want " + f.Want
+}
+
+// A Prober sends packets; probe.Session is one.
+type Prober interface {
+	Probe(ctx context.Context, jobs []probe.Job) []probe.Outcome
+	Nodes(ctx context.Context) ([]probe.NodeAddress, error)
+}
+
+// Cluster is what checks may use of a cluster.
+type Cluster struct {
+	Kube    kubernetes.Interface
+	Dynamic dynamic.Interface
+	Mapper  meta.ResettableRESTMapper
+	Config  *rest.Config // for streams into containers
+	Prober  Prober
+}
+
+// Connect makes the clients. The Prober is the caller's to add.
+func Connect(cfg *rest.Config) (*Cluster, error) {
+	cfg = rest.CopyConfig(cfg)
+	// The server's own priority and fairness protect it; client-go's five
+	// requests a second would only make learners wait.
+	cfg.QPS = -1
+	kube, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	dyn, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kube.Discovery()))
+	return &Cluster{Kube: kube, Dynamic: dyn, Mapper: mapper, Config: cfg}, nil
+}
+
+// Registry is the kinds by name. It validates labs for package lab.
+type Registry map[string]Kind
+
+// Builtin returns the kinds that kindlab has.
+func Builtin() Registry {
+	r := Registry{}
+	r.Add(objectKind{}, rolloutKind{}, reachKind{}, httpKind{}, survivesKind{})
+	return r
+}
+
+// Add registers kinds. A later one replaces an earlier one of that name.
+func (r Registry) Add(kinds ...Kind) {
+	for _, k := range kinds {
+		r[k.Name()] = k
+	}
+}
+
+// Validate compiles a check only for its problems.
+func (r Registry) Validate(l *lab.Lab, c lab.Check) lab.Problems {
+	_, problems := r.Compile(Scope{Namespace: defaultNamespace(l)}, c)
+	return problems
+}
+
+// Compile makes a check runnable.
+func (r Registry) Compile(s Scope, c lab.Check) (Check, lab.Problems) {
+	k, ok := r[c.Kind]
+	if !ok {
+		return nil, lab.Problems{c.Params.Problem("unknown kind of check %q, expected one of %s",
+			c.Kind, strings.Join(slices.Sorted(maps.Keys(r)), ", "))}
+	}
+	s.Kinds = r
+	return k.Compile(s, c.Params)
+}
+
+func defaultNamespace(l *lab.Lab) string {
+	if len(l.Namespaces) == 0 {
+		return ""
+	}
+	return l.Namespaces[0]
+}
+
+// How long a probe is repeated before a wrong outcome is believed.
+const (
+	maxPatience = 6 * time.Second
+	// minPatience is for clusters where nothing is seen to have changed. It is
+	// not zero, because a deletion leaves nothing to see.
+	minPatience = 2 * time.Second
+)
+
+// patience is maxPatience from the last change of the objects, as their managed
+// fields tell it. A cluster that came to rest long ago is not waited for: that
+// is what makes a wrong answer quick.
+func (c *Cluster) patience(ctx context.Context, deps []Dependency) time.Duration {
+	var latest time.Time
+	for _, d := range deps {
+		list, err := c.list(ctx, d)
+		if err != nil {
+			return maxPatience
+		}
+		for _, o := range list {
+			for _, f := range o.GetManagedFields() {
+				if f.Time != nil && f.Time.After(latest) {
+					latest = f.Time.Time
+				}
+			}
+		}
+	}
+	return min(maxPatience, max(minPatience, maxPatience-time.Since(latest)))
+}

@@ -1,0 +1,336 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+)
+
+// httpKind asks a URL, from a pod or from outside through every node, and which
+// pods answered. The body of the answer must be the pod's name, as agnhost
+// netexec writes it at /hostname, when by is given.
+//
+//	http: {from: {pods: app=till}, url: "http://bread/hostname", by: {pods: "app=oven"}, every: true}
+//	http: {outside: true, url: "http://{node}:32080/hostname"}
+type httpKind struct{}
+
+func (httpKind) Name() string { return "http" }
+
+const nodePlace = "{node}"
+
+func (httpKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
+	var p struct {
+		From    *podSet `yaml:"from"`
+		Outside bool    `yaml:"outside"`
+		URL     string  `yaml:"url,required"`
+		Status  int     `yaml:"status"` // 200 unless told
+		By      *podSet `yaml:"by"`     // only these pods may answer
+		Every   bool    `yaml:"every"`  // and each of them has to
+	}
+	problems := n.Decode(&p)
+	h := httpCheck{from: p.From, outside: p.Outside, url: p.URL, status: p.Status, by: p.By, every: p.Every}
+	if h.status == 0 {
+		h.status = 200
+	}
+	if (p.From == nil) == !p.Outside {
+		problems = append(problems, n.Problem("expected either from or outside: true"))
+	}
+	if p.Outside != strings.Contains(p.URL, nodePlace) {
+		problems = append(problems, n.Field("url").Problem("expected %s in the URL exactly when it is asked from outside", nodePlace))
+	}
+	if p.Every && p.By == nil {
+		problems = append(problems, n.Field("every").Problem("expected by: every one of which pods?"))
+	}
+	for key, set := range map[string]*podSet{"from": p.From, "by": p.By} {
+		if set != nil {
+			problems = append(problems, set.compile(s, n.Field(key))...)
+		}
+	}
+	u, err := url.Parse(strings.Replace(p.URL, nodePlace, "node", 1))
+	if p.URL != "" && (err != nil || u.Scheme != "http" || u.Hostname() == "") {
+		problems = append(problems, n.Field("url").Problem("expected a URL such as http://web/hostname, found %q", p.URL))
+		return h, problems
+	}
+	if err == nil && u != nil {
+		h.host, h.path, h.port = u.Hostname(), u.RequestURI(), 80
+		if port, err := strconv.Atoi(u.Port()); err == nil {
+			h.port = port
+		}
+	}
+	h.namespace = s.Namespace
+	if h.from != nil {
+		h.namespace = h.from.Namespace
+	}
+	return h, problems
+}
+
+type httpCheck struct {
+	from, by   *podSet
+	outside    bool
+	url        string
+	host, path string
+	port       int
+	status     int
+	every      bool
+	namespace  string // where a short name in the URL is looked up
+}
+
+func (httpCheck) Changes() bool { return false }
+
+func (h httpCheck) Objects() []Dependency {
+	_, ns := h.service()
+	deps := []Dependency{{Resource: services, Namespace: ns}, {Resource: endpointSlices, Namespace: ns}, {Resource: policies, Namespace: ns}}
+	for _, set := range []*podSet{h.from, h.by} {
+		if set != nil {
+			deps = append(deps, set.object())
+		}
+	}
+	return deps
+}
+
+// origin is where requests leave from, in words and as the start of a job.
+type origin struct {
+	name string
+	job  probe.Job
+}
+
+func (h httpCheck) Run(ctx context.Context, c *Cluster) error {
+	answerers, err := h.answerers(ctx, c)
+	if err != nil {
+		return err
+	}
+	origins, err := h.origins(ctx, c)
+	if err != nil {
+		return err
+	}
+	// Enough requests that a pod which gets its share is hardly ever missed:
+	// with n pods, e^-12 for each.
+	rounds := max(6, 12*len(answerers))
+	var all []probe.Expectation
+	var owners []origin
+	for _, o := range origins {
+		for range rounds {
+			j := o.job
+			j.Proto, j.Port, j.Path, j.Timeout = dial.HTTP, h.port, h.path, allowTimeout
+			all = append(all, probe.Expectation{Job: j, Streak: 1, Accept: func(o probe.Outcome) bool { return h.right(o, answerers) }})
+			owners = append(owners, o)
+		}
+	}
+	out := probe.Converge(ctx, c.Prober.Probe, all, func() time.Duration { return c.patience(ctx, h.Objects()) })
+	seen := map[string]bool{}
+	for i, o := range out {
+		switch {
+		case all[i].Accept(o):
+			seen[o.Body] = true
+		case o.Result == dial.Error:
+			return fmt.Errorf("asking %s %s: %s", h.url, owners[i].name, o.Detail)
+		default:
+			return h.failure(ctx, c, owners[i], o)
+		}
+	}
+	if h.every {
+		for _, name := range answerers {
+			if !seen[name] {
+				return &Failure{
+					Is:   fmt.Sprintf("pod %s never answers at %s", name, h.url),
+					Want: "an answer from each of " + strings.Join(answerers, ", "), Look: h.look(),
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (h httpCheck) right(o probe.Outcome, answerers []string) bool {
+	return o.Result == dial.OK && o.Status == h.status && (h.by == nil || slices.Contains(answerers, o.Body))
+}
+
+func (h httpCheck) answerers(ctx context.Context, c *Cluster) ([]string, error) {
+	if h.by == nil {
+		return nil, nil
+	}
+	found, err := h.by.running(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	names := readyNames(found)
+	if len(names) == 0 {
+		return nil, &Failure{Is: fmt.Sprintf("no pod with labels %s is ready", h.by.Pods), Look: h.by.look(), Settling: true}
+	}
+	return names, nil
+}
+
+func readyNames(all []corev1.Pod) []string {
+	var names []string
+	for i := range all {
+		if podReady(&all[i]) {
+			names = append(names, all[i].Name)
+		}
+	}
+	return names
+}
+
+func (h httpCheck) origins(ctx context.Context, c *Cluster) ([]origin, error) {
+	if h.outside {
+		return h.outsiders(ctx, c)
+	}
+	clients, err := h.from.running(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var list []origin
+	for _, p := range clients {
+		list = append(list, origin{"from pod " + p.Name, probe.Job{PodIP: p.Status.PodIP, Node: p.Spec.NodeName, Host: h.host}})
+	}
+	return list, nil
+}
+
+// kubeletPort answers on every node: a host that cannot connect to it has no
+// route, and its silence says nothing about a Service.
+const kubeletPort = 10250
+
+// outsiders asks every node from this host. Where the host has no route to the
+// nodes (engines in a virtual machine), a neighbouring node asks instead: to
+// the node it is just as much a stranger from the network.
+func (h httpCheck) outsiders(ctx context.Context, c *Cluster) ([]origin, error) {
+	nodes, err := c.Prober.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	jobs := make([]probe.Job, len(nodes))
+	for i, n := range nodes {
+		jobs[i] = probe.Job{Proto: dial.TCP, Host: n.IPv4, Port: kubeletPort, Timeout: allowTimeout}
+	}
+	var list []origin
+	for i, o := range c.Prober.Probe(ctx, jobs) {
+		job := probe.Job{Host: nodes[i].IPv4}
+		name := "through node " + nodes[i].Name
+		if o.Result != dial.OK {
+			if len(nodes) == 1 {
+				return nil, fmt.Errorf("this host has no route to node %s (%s), and there is no second node to ask from", nodes[i].Name, nodes[i].IPv4)
+			}
+			job.Node = nodes[(i+1)%len(nodes)].Name
+		}
+		list = append(list, origin{name, job})
+	}
+	return list, nil
+}
+
+// failure explains one wrong answer.
+func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe.Outcome) error {
+	f := &Failure{Want: fmt.Sprintf("status %d", h.status), Look: h.look()}
+	switch {
+	case o.Result != dial.OK:
+		f.Is = fmt.Sprintf("%s does not answer %s (%s)", h.url, from.name, o.Result)
+	case o.Status != h.status:
+		f.Is = fmt.Sprintf("%s answers %s with status %d", h.url, from.name, o.Status)
+	default:
+		f.Is = fmt.Sprintf("%s is answered by %s", h.url, o.Body)
+		f.Want = fmt.Sprintf("only pods with labels %s", h.by.Pods)
+	}
+	if o.Result == dial.OK {
+		return f
+	}
+	why, err := h.trail(ctx, c)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		f.Is += ": " + why
+	}
+	return f
+}
+
+// service guesses the Service that the URL's host names: the first label, and
+// the second as its namespace.
+func (h httpCheck) service() (name, namespace string) {
+	if h.outside {
+		return "", h.namespace
+	}
+	parts := strings.Split(h.host, ".")
+	if len(parts) == 1 {
+		return parts[0], h.namespace
+	}
+	// pod.service of a StatefulSet has a short first part too; the longer forms
+	// end in svc or svc.cluster.local.
+	if i := slices.Index(parts, "svc"); i >= 2 {
+		return parts[i-2], parts[i-1]
+	}
+	return parts[0], parts[1]
+}
+
+func (h httpCheck) look() string {
+	_, ns := h.service()
+	return fmt.Sprintf("kubectl -n %s get services,endpointslices -o wide", ns)
+}
+
+// trail follows the Service to the first link that is missing.
+func (h httpCheck) trail(ctx context.Context, c *Cluster) (string, error) {
+	name, ns := h.service()
+	list, err := c.Kube.CoreV1().Services(ns).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", fmt.Errorf("listing Services: %w", err)
+	}
+	for i := range list.Items {
+		svc := &list.Items[i]
+		if h.outside {
+			for _, p := range svc.Spec.Ports {
+				if int(p.NodePort) == h.port {
+					return h.behind(ctx, c, svc)
+				}
+			}
+		} else if svc.Name == name {
+			return h.behind(ctx, c, svc)
+		}
+	}
+	switch {
+	case h.outside:
+		return fmt.Sprintf("no Service in namespace %s has node port %d", ns, h.port), nil
+	case strings.Count(h.host, ".") == 1 && slices.ContainsFunc(list.Items, func(corev1.Service) bool { return true }):
+		return "", nil
+	default:
+		return fmt.Sprintf("there is no Service %s in namespace %s", name, ns), nil
+	}
+}
+
+func (h httpCheck) behind(ctx context.Context, c *Cluster, svc *corev1.Service) (string, error) {
+	if !h.outside && !slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == h.port }) {
+		return fmt.Sprintf("Service %s has no port %d", svc.Name, h.port), nil
+	}
+	list, err := c.Kube.DiscoveryV1().EndpointSlices(svc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=" + svc.Name})
+	if err != nil {
+		return "", fmt.Errorf("listing EndpointSlices: %w", err)
+	}
+	ready, port := 0, ""
+	for _, s := range list.Items {
+		for _, e := range s.Endpoints {
+			if e.Conditions.Ready == nil || *e.Conditions.Ready {
+				ready += len(e.Addresses)
+			}
+		}
+		for _, p := range s.Ports {
+			if p.Port != nil {
+				port = fmt.Sprint(*p.Port)
+			}
+		}
+	}
+	switch {
+	case ready == 0:
+		return fmt.Sprintf("Service %s has no ready endpoint (selector %s)", svc.Name, metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: svc.Spec.Selector})), nil
+	case svc.Spec.ClusterIP == corev1.ClusterIPNone:
+		return fmt.Sprintf("Service %s is headless: its name leads to the pods themselves, and no port is translated", svc.Name), nil
+	default:
+		return fmt.Sprintf("Service %s sends to port %s of its pods", svc.Name, port), nil
+	}
+}

@@ -1,0 +1,125 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
+)
+
+// The resources that checks read by themselves.
+var (
+	pods           = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	services       = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+	endpointSlices = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
+	policies       = schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}
+)
+
+// list reads the objects of a dependency.
+func (c *Cluster) list(ctx context.Context, d Dependency) ([]unstructured.Unstructured, error) {
+	opts := metav1.ListOptions{LabelSelector: d.Selector}
+	if d.Name != "" {
+		opts.FieldSelector = "metadata.name=" + d.Name
+	}
+	l, err := c.Dynamic.Resource(d.Resource).Namespace(d.Namespace).List(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", d.Resource.Resource, err)
+	}
+	return l.Items, nil
+}
+
+// podSet names pods by their labels.
+type podSet struct {
+	Pods      string `yaml:"pods,required"`
+	Namespace string `yaml:"namespace"`
+}
+
+func (p *podSet) compile(s Scope, n lab.Node) lab.Problems {
+	if p.Namespace == "" {
+		p.Namespace = s.Namespace
+	}
+	if _, err := labels.Parse(p.Pods); err != nil {
+		return lab.Problems{n.Field("pods").Problem("expected a label selector such as app=web: %v", err)}
+	}
+	return nil
+}
+
+func (p *podSet) object() Dependency {
+	return Dependency{Resource: pods, Namespace: p.Namespace, Selector: p.Pods}
+}
+
+// look is the command that shows the pods.
+func (p *podSet) look() string {
+	cmd := "kubectl -n " + p.Namespace + " get pods -o wide"
+	if p.Pods != "" {
+		cmd += " -l '" + p.Pods + "'"
+	}
+	return cmd
+}
+
+// running returns the pods of the set that can send and receive, by name. None
+// at all is a failure, and still settling when some are on their way.
+func (p *podSet) running(ctx context.Context, c *Cluster) ([]corev1.Pod, error) {
+	list, err := c.Kube.CoreV1().Pods(p.Namespace).List(ctx, metav1.ListOptions{LabelSelector: p.Pods})
+	if err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	var found []corev1.Pod
+	coming := false
+	for _, pod := range list.Items {
+		switch {
+		case pod.DeletionTimestamp != nil:
+		case pod.Status.Phase == corev1.PodRunning && pod.Status.PodIP != "":
+			found = append(found, pod)
+		case pod.Status.Phase == corev1.PodPending && stuck(&pod) == "":
+			coming = true
+		}
+	}
+	if len(found) == 0 {
+		return nil, &Failure{
+			Is:   fmt.Sprintf("no pod with labels %s is running in namespace %s", p.Pods, p.Namespace),
+			Look: p.look(), Settling: coming,
+		}
+	}
+	slices.SortFunc(found, func(a, b corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
+	return found, nil
+}
+
+// stuck returns why a pod will not get ready by waiting, or "".
+func stuck(p *corev1.Pod) string {
+	for _, s := range append(slices.Clone(p.Status.InitContainerStatuses), p.Status.ContainerStatuses...) {
+		if w := s.State.Waiting; w != nil {
+			switch w.Reason {
+			case "CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName",
+				"CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+				return fmt.Sprintf("container %s of pod %s: %s", s.Name, p.Name, w.Reason)
+			}
+		}
+	}
+	for _, cond := range p.Status.Conditions {
+		// A claim that is a moment younger than its pod looks unschedulable too.
+		if cond.Type == corev1.PodScheduled && cond.Reason == corev1.PodReasonUnschedulable &&
+			time.Since(cond.LastTransitionTime.Time) > 5*time.Second {
+			return fmt.Sprintf("pod %s cannot be scheduled: %s", p.Name, cond.Message)
+		}
+	}
+	return ""
+}
+
+func podReady(p *corev1.Pod) bool {
+	for _, cond := range p.Status.Conditions {
+		if cond.Type == corev1.PodReady {
+			return cond.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil
+		}
+	}
+	return false
+}

@@ -1,0 +1,191 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
+)
+
+// survivesKind deletes a pod and asks what is left: a file written before, and
+// any checks that must pass afterwards.
+//
+//	survives: {delete: pod/ledger-0, folder: /data, then: [{rollout: {of: statefulset/ledger}}]}
+type survivesKind struct{}
+
+func (survivesKind) Name() string { return "survives" }
+
+func (survivesKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
+	var p struct {
+		Delete lab.Ref     `yaml:"delete,required"`
+		Folder string      `yaml:"folder,required"` // inside the pod's first container
+		Then   []lab.Check `yaml:"then"`
+	}
+	problems := n.Decode(&p)
+	if p.Delete.Kind != "" && p.Delete.Kind != "pod" {
+		problems = append(problems, n.Field("delete").Problem("expected a pod such as pod/web-0, found %q", p.Delete))
+	}
+	if p.Folder != "" && !path.IsAbs(p.Folder) {
+		problems = append(problems, n.Field("folder").Problem("expected an absolute path, found %q", p.Folder))
+	}
+	if p.Delete.Namespace == "" {
+		p.Delete.Namespace = s.Namespace
+	}
+	out := survives{pod: p.Delete, folder: p.Folder}
+	for _, then := range p.Then {
+		if then.Kind == "" {
+			continue
+		}
+		c, found := s.Kinds.Compile(s, then)
+		problems = append(problems, found...)
+		out.then = append(out.then, c)
+	}
+	return out, problems
+}
+
+type survives struct {
+	pod    lab.Ref
+	folder string
+	then   []Check
+}
+
+func (survives) Changes() bool { return true }
+
+func (s survives) Objects() []Dependency {
+	deps := []Dependency{{Resource: pods, Namespace: s.pod.Namespace, Name: s.pod.Name}}
+	for _, c := range s.then {
+		deps = append(deps, c.Objects()...)
+	}
+	return deps
+}
+
+func (s survives) Run(ctx context.Context, c *Cluster) error {
+	before, err := c.Kube.CoreV1().Pods(s.pod.Namespace).Get(ctx, s.pod.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return &Failure{Is: fmt.Sprintf("%s does not exist in namespace %s", s.pod, s.pod.Namespace), Look: fmt.Sprintf("kubectl -n %s get pods", s.pod.Namespace)}
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", s.pod, err)
+	}
+	if !podReady(before) {
+		return s.notReady(before, "is not ready")
+	}
+	// A name of our own, never one that the learner's program could use.
+	mark := rand.Text()
+	file := path.Join(s.folder, ".kindlab-"+mark[:8])
+	out, ok, err := c.exec(ctx, before, "printf %s "+mark+" > "+file+" && sync")
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &Failure{
+			Is:   fmt.Sprintf("%s cannot write into %s: %s", s.pod, s.folder, strings.TrimSpace(out)),
+			Want: "a writable folder " + s.folder, Look: s.look(),
+		}
+	}
+	zero := int64(0)
+	err = c.Kube.CoreV1().Pods(s.pod.Namespace).Delete(ctx, s.pod.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &before.UID},
+	})
+	if err != nil {
+		return fmt.Errorf("deleting %s: %w", s.pod, err)
+	}
+	after, err := s.replacement(ctx, c, before.UID)
+	if err != nil {
+		return err
+	}
+	out, ok, err = c.exec(ctx, after, "cat "+file)
+	if err != nil {
+		return err
+	}
+	if !ok || strings.TrimSpace(out) != mark {
+		return &Failure{
+			Is:   fmt.Sprintf("what %s wrote into %s was gone after the pod was deleted", s.pod, s.folder),
+			Want: "the same data in the pod that took its place", Look: s.look(),
+		}
+	}
+	_, _, _ = c.exec(ctx, after, "rm -f "+file) // left behind, it would only be litter
+	for _, then := range s.then {
+		if err := then.Run(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s survives) look() string {
+	return fmt.Sprintf("kubectl -n %s describe %s; kubectl -n %s get pvc", s.pod.Namespace, s.pod, s.pod.Namespace)
+}
+
+func (s survives) notReady(p *corev1.Pod, what string) *Failure {
+	why := stuck(p)
+	f := &Failure{Is: fmt.Sprintf("%s %s", s.pod, what), Look: fmt.Sprintf("kubectl -n %s describe %s", s.pod.Namespace, s.pod), Settling: why == ""}
+	if why != "" {
+		f.Is += " (" + why + ")"
+	}
+	return f
+}
+
+// comeback bounds the wait for a deleted pod's successor.
+const comeback = 45 * time.Second
+
+// replacement waits for the pod of that name which is not the deleted one.
+func (s survives) replacement(ctx context.Context, c *Cluster, old types.UID) (*corev1.Pod, error) {
+	deadline, cancel := context.WithTimeout(ctx, comeback)
+	defer cancel()
+	for {
+		p, err := c.Kube.CoreV1().Pods(s.pod.Namespace).Get(deadline, s.pod.Name, metav1.GetOptions{})
+		if err == nil && p.UID != old && podReady(p) {
+			return p, nil
+		}
+		if err != nil && !apierrors.IsNotFound(err) && deadline.Err() == nil {
+			return nil, fmt.Errorf("reading %s: %w", s.pod, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for %s to come back: %w", s.pod, context.Cause(ctx))
+		case <-deadline.Done():
+			return nil, &Failure{
+				Is:   fmt.Sprintf("%s did not come back within %s of being deleted", s.pod, comeback),
+				Want: "a pod of the same name", Look: fmt.Sprintf("kubectl -n %s get pods,events", s.pod.Namespace),
+			}
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// exec runs a shell line in the pod's first container and returns all it wrote.
+// ok is false when the command ran and failed; err is trouble with the stream.
+func (c *Cluster) exec(ctx context.Context, p *corev1.Pod, line string) (out string, ok bool, err error) {
+	req := c.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: p.Spec.Containers[0].Name, Command: []string{"sh", "-c", line}, Stdout: true, Stderr: true,
+		}, scheme.ParameterCodec)
+	ws, err := remotecommand.NewWebSocketExecutor(c.Config, "GET", req.URL().String())
+	if err != nil {
+		return "", false, fmt.Errorf("opening a stream into pod %s: %w", p.Name, err)
+	}
+	var buf bytes.Buffer
+	err = ws.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &buf, Stderr: &buf})
+	if _, exited := errors.AsType[exec.ExitError](err); exited {
+		return buf.String(), false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("running a command in pod %s: %w", p.Name, err)
+	}
+	return buf.String(), true, nil
+}
