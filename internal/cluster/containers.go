@@ -119,6 +119,9 @@ func (m *Manager) discard(ctx context.Context, name string, nodes int) error {
 	}
 	if len(boxes) > 0 {
 		args := []string{"rm", "--force", "--volumes"}
+		if m.engine.Name() == "podman" {
+			args = append(args, "--time=0") // the others kill at once; podman first waits ten seconds for systemd
+		}
 		for _, box := range boxes {
 			args = append(args, box.id)
 		}

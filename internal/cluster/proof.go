@@ -47,6 +47,10 @@ func prove(ctx context.Context, kube kubernetes.Interface, nodes []string, steps
 	p := &prover{kube: kube, nodes: nodes}
 	p.dial = p.dialThroughAPI
 	defer func() { err = errors.Join(err, p.cleanUp(context.WithoutCancel(ctx))) }()
+	// A pod that comes before its node's network fails once, and the kubelet then leaves it alone for ten seconds.
+	if err := p.nodesReady(ctx); err != nil {
+		return err
+	}
 	if err := p.setUp(ctx); err != nil {
 		return err
 	}
@@ -57,10 +61,7 @@ func prove(ctx context.Context, kube kubernetes.Interface, nodes []string, steps
 	if err := p.reachAll(ctx, pods); err != nil {
 		return err
 	}
-	if err := p.denies(ctx, pods); err != nil {
-		return err
-	}
-	return p.nodesReady(ctx)
+	return p.denies(ctx, pods)
 }
 
 // setUp puts the proof's objects into a namespace of their own, with a generated name: an earlier proof's namespace

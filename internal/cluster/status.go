@@ -94,8 +94,8 @@ func (s *Status) observe(ctx context.Context, kube kubernetes.Interface) error {
 	for _, pod := range pods.Items {
 		if !podReady(pod) {
 			healthy.Level = Warn
-			s.Findings = append(s.Findings, Finding{"system", Error, "pod kube-system/" + pod.Name + " is not ready",
-				"kubectl -n kube-system describe pod " + pod.Name})
+			s.Findings = append(s.Findings, Finding{"system", Warn, "pod kube-system/" + pod.Name + " is not ready",
+				"if it stays so: kubectl -n kube-system describe pod " + pod.Name})
 		}
 	}
 	if healthy.Level == OK {

@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/remedy"
@@ -168,6 +170,11 @@ func (m *Manager) resume(ctx context.Context, o Options, f found) (*Cluster, err
 		if err := m.start(ctx, f, stopped); err != nil {
 			return nil, err
 		}
+		if slices.Contains(stopped, nodeNames(o.Name, 1)[0]) {
+			if err := m.elect(ctx, o.Name); err != nil {
+				return nil, err
+			}
+		}
 	}
 	c, err := m.finish(ctx, o.Name, *f.state, resumeTimeout)
 	if err != nil {
@@ -191,6 +198,30 @@ func (m *Manager) start(ctx context.Context, f found, stopped []string) (err err
 	// The published port is part of the container, so the address in the file stays; the file may have been deleted.
 	if err := m.kind(nil).ExportKubeConfig(f.name, m.kubeconfig(f.name), false); err != nil {
 		return fmt.Errorf("writing the kubeconfig of cluster %q: %w", f.name, withOutput(err))
+	}
+	return nil
+}
+
+// elect lets the controllers lead at once after their control plane was stopped. Their leases name the stopped
+// processes, and the new ones would wait 15 seconds for those to expire.
+func (m *Manager) elect(ctx context.Context, name string) error {
+	kube, err := m.cluster(name).kube()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
+	defer cancel()
+	for _, lease := range []string{"kube-controller-manager", "kube-scheduler"} {
+		err := until(ctx, "the API server answers", func() error {
+			err := kube.CoordinationV1().Leases(metav1.NamespaceSystem).Delete(ctx, lease, metav1.DeleteOptions{})
+			if apierrors.IsNotFound(err) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
