@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindlab-dev/kindlab/internal/journal"
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/remedy"
+)
+
+// findLab returns the lab a learner means: by its full name, or by its short one where only one lab has it.
+func findLab(labs []*lab.Lab, name string) (*lab.Lab, error) {
+	var short []*lab.Lab
+	names := make([]string, 0, 2*len(labs))
+	for _, l := range labs {
+		if l.Name == name {
+			return l, nil
+		}
+		if l.ID == name {
+			short = append(short, l)
+		}
+		names = append(names, l.Name, l.ID)
+	}
+	switch len(short) {
+	case 0:
+		return nil, unknown("lab", name, names, "see all labs: kindlab list")
+	case 1:
+		return short[0], nil
+	}
+	full := make([]string, len(short))
+	for i, l := range short {
+		full[i] = l.Name
+	}
+	return nil, remedy.New(usageErrorf("several labs are called %q", name), "say which one: "+strings.Join(full, " or "))
+}
+
+// unknown is the error for a word that should have been one of names.
+func unknown(what, name string, names []string, otherwise string) error {
+	err := usageErrorf("unknown %s %q", what, name)
+	if similar := nearest(name, names); similar != "" {
+		return remedy.New(err, "did you mean "+similar+"?")
+	}
+	return remedy.New(err, otherwise)
+}
+
+// nearest returns the one of names that a typing error could have made of name, or "".
+func nearest(name string, names []string) string {
+	best, distance := "", 1+len(name)/3
+	for _, candidate := range names {
+		if d := edits(name, candidate); d <= distance && (best == "" || d < distance) {
+			best, distance = candidate, d
+		}
+	}
+	return best
+}
+
+// edits counts the letters to add, drop or change to make b of a: the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next := min(row[j+1]+1, row[j]+1, diagonal+cost)
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
+
+// taskIDs lists the tasks of a lab.
+func taskIDs(l *lab.Lab) []string {
+	ids := make([]string, len(l.Tasks))
+	for i, t := range l.Tasks {
+		ids[i] = t.ID
+	}
+	return ids
+}
+
+// needTask returns an error for a word that is no task of l.
+func needTask(l *lab.Lab, id string) error {
+	if slices.Contains(taskIDs(l), id) {
+		return nil
+	}
+	return unknown("task", id, taskIDs(l), l.Name+" has "+strings.Join(taskIDs(l), ", "))
+}
+
+// currentLab returns the lab under way at the place that flags mean.
+func (d *deps) currentLab(f *placeFlags) (*lab.Lab, journal.Place, error) {
+	s, err := d.journal.Read()
+	if err != nil {
+		return nil, journal.Place{}, err
+	}
+	place := f.complete(&s)
+	name := s.Current(place)
+	if name == "" {
+		return nil, place, remedy.New(usageErrorf("no lab is started on %s", place), "choose one with `kindlab list`, then: kindlab start LAB")
+	}
+	labs, err := d.labs()
+	if err != nil {
+		return nil, place, err
+	}
+	l, err := findLab(labs, name)
+	if err != nil {
+		// Not the learner's typing: the catalogue has changed under the journal.
+		return nil, place, remedy.New(usageErrorf("the started lab %s is not among the labs", name),
+			"give its folder with --labs, or start another lab")
+	}
+	return l, place, nil
+}
+
+// completeLabs completes the name of one lab, with titles. It reads the catalogue and nothing else.
+func (d *deps) completeLabs(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	labs, err := d.labs()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, l := range labs {
+		names = append(names, cobra.CompletionWithDesc(l.Name, l.Title))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeTasks completes the tasks of the lab under way that are not on the line yet, up to limit (0 for all).
+func (d *deps) completeTasks(f *placeFlags, limit int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		l, _, err := d.currentLab(f)
+		if err != nil || limit > 0 && len(args) >= limit {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var ids []string
+		for _, t := range l.Tasks {
+			if !slices.Contains(args, t.ID) {
+				ids = append(ids, cobra.CompletionWithDesc(t.ID, t.Title))
+			}
+		}
+		return ids, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// arguments wraps a cobra rule for the number of arguments, so that breaking it counts as wrong use.
+func arguments(rule cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := rule(cmd, args); err != nil {
+			return remedy.New(usageErrorf("%w", err), "use it like this: "+cmd.UseLine())
+		}
+		return nil
+	}
+}

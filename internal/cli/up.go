@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kindlab-dev/kindlab/internal/cluster"
+	"github.com/kindlab-dev/kindlab/internal/journal"
+	"github.com/kindlab-dev/kindlab/internal/nodeimage"
+	"github.com/kindlab-dev/kindlab/internal/remedy"
+	"github.com/kindlab-dev/kindlab/internal/term"
+)
+
+// officialImage is the node image that this version of kind is released with.
+const officialImage = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
+
+type upOptions struct {
+	place  placeFlags
+	nodes  int
+	image  string
+	export bool
+	yes    bool
+}
+
+func newUpCommand(d *deps) *cobra.Command {
+	var o upOptions
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Bring up a cluster, and prove that it works",
+		Long: `Bring up a cluster with kind, or start again one whose nodes were stopped, with
+your work in it. It counts as ready when that is proved: names resolve, pods on
+every node reach pods on every other, and a denied connection is denied.
+
+Where no image registry answers, the node image is built first; that takes
+minutes, once. The cluster gets a kubeconfig of its own: yours stays as it is.`,
+		Example: `  kindlab up
+  kindlab up --nodes 3
+  kindlab up --context my-cluster   # work on a cluster that exists already`,
+		GroupID: groupClusters,
+		Args:    arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("nodes") && o.nodes < 1 {
+				return usageErrorf("--nodes %d: a cluster has one node or more", o.nodes)
+			}
+			return o.run(cmd.Context(), d)
+		},
+	}
+	o.place.add(cmd)
+	cmd.Flags().IntVar(&o.nodes, "nodes", 0, "Number of nodes, the control plane included (default 1)")
+	cmd.Flags().StringVar(&o.image, "image", "", "Node image (default: the official one, or one built here)")
+	cmd.Flags().BoolVar(&o.export, "export-kubeconfig", false, "Also add the cluster to your own kubeconfig and make it current there")
+	addYes(cmd, &o.yes)
+	for _, flag := range []string{"nodes", "image", "export-kubeconfig"} {
+		cmd.MarkFlagsMutuallyExclusive("context", flag)
+	}
+	return cmd
+}
+
+func addYes(cmd *cobra.Command, yes *bool) {
+	cmd.Flags().BoolVarP(yes, "yes", "y", false, "Do not ask before working on a cluster that kindlab did not make")
+}
+
+func (o *upOptions) run(ctx context.Context, d *deps) error {
+	s, err := d.journal.Read()
+	if err != nil {
+		return err
+	}
+	place := o.place.complete(&s)
+	if err := d.consent(ctx, &s, place, o.yes); err != nil {
+		return err
+	}
+	c, err := o.bring(ctx, d, place)
+	if err != nil {
+		return err
+	}
+	d.io.Sayf("\n%s is ready.", place)
+	d.sayKubectl(c, place)
+	d.io.Sayf("Next: kindlab list, and kindlab start LAB")
+	return nil
+}
+
+// consent asks before kindlab works on a cluster it did not make, unless the learner works there already.
+func (d *deps) consent(ctx context.Context, s *journal.State, place journal.Place, yes bool) error {
+	if place.Context == "" || yes || s.Place == place {
+		return nil
+	}
+	agreed, err := d.io.Confirm(ctx, fmt.Sprintf("kindlab did not make the cluster of context %s. Labs create and delete namespaces there. Go on?", place.Context))
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	if !agreed {
+		return remedy.New(usageErrorf("kindlab did not make the cluster of context %s, and works there only when told to", place.Context),
+			"add --yes if that is what you want")
+	}
+	return nil
+}
+
+// bring makes the cluster of a place ready, and remembers it as the one the learner works on.
+func (o *upOptions) bring(ctx context.Context, d *deps, place journal.Place) (*cluster.Cluster, error) {
+	var c *cluster.Cluster
+	var engine string
+	var err error
+	if place.Context != "" {
+		c, err = cluster.OpenContext(ctx, "", place.Context)
+	} else {
+		c, engine, err = o.make(ctx, d, place.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, d.journal.Update(func(s *journal.State) error {
+		s.Place = place
+		if engine != "" {
+			s.Engines[place.Name] = engine
+		}
+		return nil
+	})
+}
+
+// make brings up a cluster of kindlab's own, and returns the engine it runs on too.
+func (o *upOptions) make(ctx context.Context, d *deps, name string) (*cluster.Cluster, string, error) {
+	steps := d.io.Steps()
+	manager, e, err := d.manager(ctx, o.place.engine, steps)
+	if err != nil {
+		return nil, "", err
+	}
+	builder, recipe, err := d.builder(e, steps)
+	if err != nil {
+		return nil, "", err
+	}
+	// Set only if the cluster is made now.
+	var image string
+	c, err := manager.Up(ctx, cluster.Options{Name: name, Nodes: o.nodes, EnsureImage: func(ctx context.Context) (_ string, err error) {
+		if image = o.image; image == "" {
+			image, err = builder.Choose(ctx, officialImage)
+		}
+		return image, err
+	}})
+	if err != nil {
+		return nil, "", err
+	}
+	if image != "" && !builder.Built(ctx, image) {
+		d.preload(ctx, c, recipe.Workloads, steps)
+	}
+	if o.export {
+		if err := manager.ExportKubeconfig(ctx, name, ""); err != nil {
+			return nil, "", err
+		}
+	}
+	return c, e.Name(), nil
+}
+
+// preload puts the images of the labs on the nodes of a new cluster. Without it the nodes pull them when a lab asks.
+func (d *deps) preload(ctx context.Context, c *cluster.Cluster, images []string, steps *term.Steps) {
+	end := steps.Start("loading the images of the labs")
+	archive, err := nodeimage.PullWorkloads(ctx, images, filepath.Join(d.cacheDir, "workloads"))
+	if err == nil {
+		err = c.LoadImageArchive(ctx, archive)
+	}
+	note := ""
+	if err != nil {
+		note = "labs will pull them: " + err.Error()
+	}
+	end(nil, note)
+}
+
+// sayKubectl tells how to talk to a cluster with what this machine has.
+func (d *deps) sayKubectl(c *cluster.Cluster, place journal.Place) {
+	switch _, err := exec.LookPath("kubectl"); {
+	case err != nil:
+		d.io.Sayf("kubectl is not installed here; this does the same: kindlab kubectl get pods --all-namespaces")
+	case place.Context != "":
+		d.io.Sayf("Talk to it: kubectl --context %s get pods --all-namespaces", place.Context)
+	default:
+		d.io.Sayf("Talk to it: export KUBECONFIG=%s", c.Kubeconfig)
+	}
+}
