@@ -33,8 +33,18 @@ type Kind interface {
 // A Scope is where a check stands: what its parameters may leave out, and the
 // kinds it may nest.
 type Scope struct {
-	Namespace string // the lab's first
-	Kinds     Registry
+	Namespace  string   // the lab's first
+	Namespaces []string // all of the lab's
+	Kinds      Registry
+}
+
+// ScopeOf is the scope of a lab's checks.
+func ScopeOf(l *lab.Lab) Scope {
+	s := Scope{Namespaces: l.Namespaces}
+	if len(l.Namespaces) > 0 {
+		s.Namespace = l.Namespaces[0]
+	}
+	return s
 }
 
 // A Check is one question. Run returns nil for yes, a *Failure for no or not
@@ -122,7 +132,7 @@ func (r Registry) Add(kinds ...Kind) {
 
 // Validate compiles a check only for its problems.
 func (r Registry) Validate(l *lab.Lab, c lab.Check) lab.Problems {
-	_, problems := r.Compile(Scope{Namespace: defaultNamespace(l)}, c)
+	_, problems := r.Compile(ScopeOf(l), c)
 	return problems
 }
 
@@ -135,13 +145,6 @@ func (r Registry) Compile(s Scope, c lab.Check) (Check, lab.Problems) {
 	}
 	s.Kinds = r
 	return k.Compile(s, c.Params)
-}
-
-func defaultNamespace(l *lab.Lab) string {
-	if len(l.Namespaces) == 0 {
-		return ""
-	}
-	return l.Namespaces[0]
 }
 
 // How long a probe is repeated before a wrong outcome is believed.

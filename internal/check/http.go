@@ -72,7 +72,27 @@ func (httpKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	if h.from != nil {
 		h.namespace = h.from.Namespace
 	}
+	if !h.outside {
+		h.name(s)
+	}
 	return h, problems
+}
+
+// name reads the host as a cluster's DNS does: service, service.namespace or
+// pod.service, each with what may follow.
+func (h *httpCheck) name(s Scope) {
+	parts := strings.Split(h.host, ".")
+	if i := slices.Index(parts, "svc"); i >= 2 {
+		parts = parts[:i]
+	}
+	// What comes last is a namespace when the lab has one of that name.
+	if last := len(parts) - 1; last > 0 && slices.Contains(s.Namespaces, parts[last]) {
+		h.namespace, parts = parts[last], parts[:last]
+	}
+	h.service = parts[len(parts)-1]
+	if len(parts) > 1 {
+		h.replica = parts[0]
+	}
 }
 
 type httpCheck struct {
@@ -83,13 +103,15 @@ type httpCheck struct {
 	port       int
 	status     int
 	every      bool
-	namespace  string // where a short name in the URL is looked up
+	// The Service that the URL's host names, for following the chain behind it.
+	service, namespace string
+	replica            string // the pod's part of a name such as web-0.web
 }
 
 func (httpCheck) Changes() bool { return false }
 
 func (h httpCheck) Objects() []Dependency {
-	_, ns := h.service()
+	ns := h.namespace
 	deps := []Dependency{{Resource: services, Namespace: ns}, {Resource: endpointSlices, Namespace: ns}, {Resource: policies, Namespace: ns}}
 	for _, set := range []*podSet{h.from, h.by} {
 		if set != nil {
@@ -252,32 +274,13 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 	return f
 }
 
-// service guesses the Service that the URL's host names: the first label, and
-// the second as its namespace.
-func (h httpCheck) service() (name, namespace string) {
-	if h.outside {
-		return "", h.namespace
-	}
-	parts := strings.Split(h.host, ".")
-	if len(parts) == 1 {
-		return parts[0], h.namespace
-	}
-	// pod.service of a StatefulSet has a short first part too; the longer forms
-	// end in svc or svc.cluster.local.
-	if i := slices.Index(parts, "svc"); i >= 2 {
-		return parts[i-2], parts[i-1]
-	}
-	return parts[0], parts[1]
-}
-
 func (h httpCheck) look() string {
-	_, ns := h.service()
-	return fmt.Sprintf("kubectl -n %s get services,endpointslices -o wide", ns)
+	return fmt.Sprintf("kubectl -n %s get services,endpointslices -o wide", h.namespace)
 }
 
 // trail follows the Service to the first link that is missing.
 func (h httpCheck) trail(ctx context.Context, c *Cluster) (string, error) {
-	name, ns := h.service()
+	name, ns := h.service, h.namespace
 	list, err := c.Kube.CoreV1().Services(ns).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return "", fmt.Errorf("listing Services: %w", err)
@@ -294,17 +297,16 @@ func (h httpCheck) trail(ctx context.Context, c *Cluster) (string, error) {
 			return h.behind(ctx, c, svc)
 		}
 	}
-	switch {
-	case h.outside:
+	if h.outside {
 		return fmt.Sprintf("no Service in namespace %s has node port %d", ns, h.port), nil
-	case strings.Count(h.host, ".") == 1 && slices.ContainsFunc(list.Items, func(corev1.Service) bool { return true }):
-		return "", nil
-	default:
-		return fmt.Sprintf("there is no Service %s in namespace %s", name, ns), nil
 	}
+	return fmt.Sprintf("there is no Service %s in namespace %s", name, ns), nil
 }
 
 func (h httpCheck) behind(ctx context.Context, c *Cluster, svc *corev1.Service) (string, error) {
+	if h.replica != "" {
+		return fmt.Sprintf("Service %s gives no name to %s", svc.Name, h.replica), nil
+	}
 	if !h.outside && !slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == h.port }) {
 		return fmt.Sprintf("Service %s has no port %d", svc.Name, h.port), nil
 	}
