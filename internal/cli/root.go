@@ -38,6 +38,13 @@ grades what you repair or build there with kubectl.`,
 			}
 			return remedy.New(err, "see all commands: kindlab help")
 		},
+		// cobra looks at groups of flags too, but a moment later, and does not call breaking them wrong use.
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(d.io.In)
