@@ -20,7 +20,7 @@ import (
 //	  clients: {frontend: {pods: app=frontend}}
 //	  targets: {db: {pods: app=db, port: 5432}, names: {lookup: db.shop.svc.cluster.local}}
 //	  expect: |
-//	              db     names
+//	    from      db     names
 //	    frontend  allow  allow
 type reachKind struct{}
 

@@ -25,11 +25,15 @@ type tableText struct {
 func (t *tableText) DecodeNode(n lab.Node) lab.Problems {
 	text, ok := n.Text()
 	if !ok || strings.TrimSpace(text) == "" {
-		return lab.Problems{n.Problem("expected a table: a line of targets, then one line for each client with allow, deny or -")}
+		return lab.Problems{n.Problem("expected a table: a line with from and the targets, then one line for each client with allow, deny or -")}
 	}
 	t.node, t.text = n, text
 	return nil
 }
+
+// corner begins the head. YAML measures a block's indent by its first line, so
+// that line cannot begin with a gap.
+const corner = "from"
 
 // parse reads the table: a head of target names, then a line for each client.
 func (t tableText) parse(clients, targets []string) (table, lab.Problems) {
@@ -52,8 +56,11 @@ func (t tableText) parse(clients, targets []string) (table, lab.Problems) {
 		case len(f) == 0:
 			continue
 		case out.columns == nil:
-			out.columns = f
-			for _, name := range f {
+			if f[0] != corner || len(f) == 1 {
+				bad(i, "expected a head: %s and the names of targets", corner)
+			}
+			out.columns = f[1:]
+			for _, name := range f[1:] {
 				names(i, name, targets, "target")
 			}
 			continue
