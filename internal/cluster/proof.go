@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
@@ -94,18 +95,19 @@ func (p *prover) setUp(ctx context.Context) error {
 	if _, err := p.kube.CoreV1().Services(p.ns).Create(ctx, service, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("creating the proof's Service: %w", err)
 	}
+	// Pods are refused without this account. The controller makes it too, but after a restart seconds later.
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+	_, err = p.kube.CoreV1().ServiceAccounts(p.ns).Create(ctx, account, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("creating the proof's ServiceAccount: %w", err)
+	}
 	pods := []*corev1.Pod{proofPod(guarded, p.nodes[0])}
 	for i, node := range p.nodes {
 		pods = append(pods, proofPod(openPod(i), node))
 	}
 	for _, pod := range pods {
-		// Refused until the namespace has its own ServiceAccount.
-		err := until(ctx, "pods can be created", func() error {
-			_, err := p.kube.CoreV1().Pods(p.ns).Create(ctx, pod, metav1.CreateOptions{})
-			return err
-		})
-		if err != nil {
-			return err
+		if _, err := p.kube.CoreV1().Pods(p.ns).Create(ctx, pod, metav1.CreateOptions{}); err != nil {
+			return fmt.Errorf("creating a pod for the proof: %w", err)
 		}
 	}
 	return nil
