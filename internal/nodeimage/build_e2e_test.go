@@ -49,7 +49,7 @@ func buildIn(ctx context.Context, dir string, steps Steps) error {
 	if err != nil {
 		return err
 	}
-	marked := fstest.MapFS{"mark": {Data: []byte(dir)}}
+	marked := fstest.MapFS{"overlays/mark": {Data: []byte(dir)}}
 	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

@@ -78,12 +78,17 @@ func (b *Builder) Ensure(ctx context.Context) (string, error) {
 // reference names the image by everything it is made from, so that an unchanged recipe is found without a look at
 // its parts. Debian's packages are those of the day of the build: a newer one alone is no new image.
 func (b *Builder) reference() (reference, label string, err error) {
-	label, err = keyOfFiles(b.recipe.files, ".")
+	label, err = keyOfFiles(b.recipe.files, ingredients()...)
 	if err != nil {
 		return "", "", err
 	}
 	label = key(label, runtime.GOARCH)
 	return fmt.Sprintf("localhost/kindlab/node:%s-%s", b.recipe.KubernetesVersion(), label[:8]), label, nil
+}
+
+// ingredients are the parts of the recipe that end up in the image; what is written about it beside them does not.
+func ingredients() []string {
+	return []string{"recipe.yaml", "rootfs.sh", "files", "overlays", sourceDir}
 }
 
 // parts makes the archives that the node image consists of, bottom layer first.
