@@ -78,8 +78,10 @@ func (o *upOptions) run(ctx context.Context, d *deps) error {
 		return err
 	}
 	d.io.Sayf("\n%s is ready.", place)
-	d.sayKubectl(c, place)
-	d.io.Sayf("Next: kindlab list, and kindlab start LAB")
+	for _, line := range kubectlLines(c, place, "kube-system") {
+		d.io.Sayf("  %-16s %s", line[0], line[1])
+	}
+	d.io.Sayf("  %-16s kindlab list, and kindlab start LAB", "go on")
 	return nil
 }
 
@@ -168,14 +170,17 @@ func (d *deps) preload(ctx context.Context, c *cluster.Cluster, images []string,
 	end(nil, note)
 }
 
-// sayKubectl tells how to talk to a cluster with what this machine has.
-func (d *deps) sayKubectl(c *cluster.Cluster, place journal.Place) {
-	switch _, err := exec.LookPath("kubectl"); {
+// kubectlLines tell how to talk to a cluster with what this machine has: what it does, and the command.
+func kubectlLines(c *cluster.Cluster, place journal.Place, namespace string) [][2]string {
+	_, err := exec.LookPath("kubectl")
+	switch {
 	case err != nil:
-		d.io.Sayf("kubectl is not installed here; this does the same: kindlab kubectl get pods --all-namespaces")
+		return [][2]string{{"look around", "kindlab kubectl -n " + namespace + " get all"}}
 	case place.Context != "":
-		d.io.Sayf("Talk to it: kubectl --context %s get pods --all-namespaces", place.Context)
-	default:
-		d.io.Sayf("Talk to it: export KUBECONFIG=%s", c.Kubeconfig)
+		return [][2]string{{"look around", "kubectl --context " + place.Context + " -n " + namespace + " get all"}}
+	}
+	return [][2]string{
+		{"talk to it", "export KUBECONFIG=" + c.Kubeconfig},
+		{"look around", "kubectl -n " + namespace + " get all"},
 	}
 }

@@ -39,7 +39,7 @@ func TestJournalKeepsWhatItIsTold(t *testing.T) {
 		Version: 1,
 		Place:   home,
 		Engines: map[string]string{"kindlab": "podman"},
-		Started: map[string]Started{"cluster/kindlab": {Lab: "services/clusterip", Time: noon()}},
+		Started: map[string]Started{"cluster/kindlab": {Lab: "services/clusterip", Time: noon(), Labs: []string{"services/clusterip"}}},
 		Progress: map[string]Progress{"services/clusterip": {
 			Checks: 1, Hints: map[string]int{"reach": 1}, Solved: noon(),
 			Last: Result{Time: noon(), Points: 3, MaxPoints: 3, Passed: true},

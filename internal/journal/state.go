@@ -2,6 +2,7 @@ package journal
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -37,10 +38,11 @@ func (p Place) String() string {
 	return "cluster " + p.Name
 }
 
-// Started is the lab that is under way on a cluster.
+// Started is what is under way on a cluster.
 type Started struct {
-	Lab  string    `json:"lab"`
-	Time time.Time `json:"time"`
+	Lab  string    `json:"lab"`            // the one that commands mean when they are not told
+	Time time.Time `json:"time"`           // when it was started
+	Labs []string  `json:"labs,omitempty"` // all that were set up there, Lab too
 }
 
 // Progress is how far the learner has come with a lab, over all clusters and attempts.
@@ -76,29 +78,43 @@ func (s State) complete() State {
 // Current returns the lab under way at a place, or "".
 func (s *State) Current(p Place) string { return s.Started[p.Key()].Lab }
 
-// Start notes that a lab is under way at a place, and that this is where the learner works. Hints begin anew.
+// Has tells whether a lab was set up at a place, and was not stopped since.
+func (s *State) Has(p Place, lab string) bool { return slices.Contains(s.Started[p.Key()].Labs, lab) }
+
+// Start notes that a lab is under way at a place, and that this is where the learner works.
 func (s *State) Start(p Place, lab string, now time.Time) {
 	s.Place = p
-	s.Started[p.Key()] = Started{Lab: lab, Time: now}
-	s.forgetHints(lab)
+	labs := s.Started[p.Key()].Labs
+	if !slices.Contains(labs, lab) {
+		labs = append(slices.Clone(labs), lab)
+	}
+	s.Started[p.Key()] = Started{Lab: lab, Time: now, Labs: labs}
 }
 
-// Reset notes that the lab begins anew where it is.
-func (s *State) Reset(lab string) { s.forgetHints(lab) }
-
-func (s *State) forgetHints(lab string) {
+// Renew notes that a lab begins anew: hints are given from the first, and the latest grade is of the past.
+func (s *State) Renew(lab string) {
 	if p, ok := s.Progress[lab]; ok {
-		p.Hints = nil
+		p.Hints, p.Last = nil, Result{}
 		s.Progress[lab] = p
 	}
 }
 
-// Stop notes that the lab at a place has ended.
-func (s *State) Stop(p Place) { delete(s.Started, p.Key()) }
+// Stop notes that a lab at a place has ended.
+func (s *State) Stop(p Place, lab string) {
+	here := s.Started[p.Key()]
+	here.Labs = slices.DeleteFunc(slices.Clone(here.Labs), func(l string) bool { return l == lab })
+	if here.Lab == lab {
+		here.Lab = ""
+	}
+	s.Started[p.Key()] = here
+	if here.Lab == "" && len(here.Labs) == 0 {
+		delete(s.Started, p.Key())
+	}
+}
 
 // Leave notes that a place is gone.
 func (s *State) Leave(p Place) {
-	s.Stop(p)
+	delete(s.Started, p.Key())
 	if p.Context == "" {
 		delete(s.Engines, p.Name)
 	}

@@ -52,13 +52,17 @@ func TestHintsComeOneByOne(t *testing.T) {
 	if got := s.NextHint("l", "other", 3); got != 0 {
 		t.Errorf("first hint of another task is %d, want 0", got)
 	}
-	s.Reset("l")
+	s.Record("l", Result{Time: noon(), Points: 1}, true)
+	s.Renew("l")
+	if last := s.Progress["l"].Last; !last.Time.IsZero() {
+		t.Errorf("the latest grade outlived a reset: %+v", last)
+	}
 	if got := s.NextHint("l", "task", 3); got != 0 {
 		t.Errorf("first hint after a reset is %d, want 0", got)
 	}
-	s.Start(Place{Name: "x"}, "l", noon())
-	if got := s.NextHint("l", "task", 3); got != 0 {
-		t.Errorf("first hint after a new start is %d, want 0", got)
+	s.Renew("never heard of")
+	if _, ok := s.Progress["never heard of"]; ok {
+		t.Error("renewing a lab that was never graded made it known")
 	}
 }
 
@@ -78,5 +82,25 @@ func TestRecord(t *testing.T) {
 	}
 	if !p.Solved.Equal(noon()) {
 		t.Errorf("solved = %v, want the first time: %v", p.Solved, noon())
+	}
+}
+
+func TestLabsSideBySide(t *testing.T) {
+	t.Parallel()
+	here := Place{Name: "x"}
+	s := fresh()
+	s.Start(here, "a", noon())
+	s.Start(here, "b", noon())
+	s.Start(here, "b", noon())
+	if !s.Has(here, "a") || !s.Has(here, "b") || s.Current(here) != "b" || s.Has(Place{Name: "y"}, "a") {
+		t.Errorf("after two starts: %+v", s.Started)
+	}
+	s.Stop(here, "a")
+	if s.Has(here, "a") || s.Current(here) != "b" {
+		t.Errorf("after stopping the other one: %+v", s.Started)
+	}
+	s.Stop(here, "b")
+	if len(s.Started) > 0 {
+		t.Errorf("after stopping both: %+v", s.Started)
 	}
 }
