@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kindlab-dev/kindlab/internal/engine"
 )
 
 const (
@@ -110,11 +112,18 @@ func (b *bench) checks() {
 
 // engineEnvironment is what a user of plain kind would have to set by hand on this host.
 func (b *bench) engineEnvironment() []string {
-	var lines []string
-	for line := range strings.Lines(b.output("doctor", "--env")) {
-		lines = append(lines, strings.TrimSpace(line))
+	e, err := engine.Find(b.t.Context(), engine.Options{StateDir: b.t.TempDir(), Getenv: os.Getenv})
+	if err != nil {
+		b.t.Fatal(err)
 	}
-	return lines
+	environment := []string{"KIND_EXPERIMENTAL_PROVIDER=" + e.Name()}
+	if err := e.Activate(func(name, value string) error {
+		environment = append(environment, name+"="+value)
+		return nil
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return environment
 }
 
 func (b *bench) repeat(times int, do func()) time.Duration {

@@ -25,10 +25,10 @@ func (r row) ratio() float64 {
 
 func (r row) kept() bool { return r.limit == 0 || r.ratio() <= r.limit }
 
-// write prints the rows as a table.
+// write prints the rows as a table; Flush reports what went wrong on the way.
 func write(w io.Writer, rows []row) error {
 	table := tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "WHAT\tKINDLAB\tBASELINE\tRATIO\tLIMIT\tKEPT\tNOTE")
+	_, _ = fmt.Fprintln(table, "WHAT\tKINDLAB\tBASELINE\tRATIO\tLIMIT\tKEPT\tNOTE")
 	for _, r := range rows {
 		limit, kept := "-", "-"
 		if r.limit > 0 {
@@ -37,7 +37,7 @@ func write(w io.Writer, rows []row) error {
 				kept = "NO"
 			}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\t%s\t%s\n", r.what, short(r.ours), short(r.baseline), r.ratio(), limit, kept, r.note)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\t%s\t%s\n", r.what, short(r.ours), short(r.baseline), r.ratio(), limit, kept, r.note)
 	}
 	return table.Flush()
 }

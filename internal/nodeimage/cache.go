@@ -114,7 +114,7 @@ func (c *cache) lock(ctx context.Context, waiting func()) (unlock func(), err er
 func key(parts ...string) string {
 	sum := sha256.New()
 	for _, part := range parts {
-		fmt.Fprintf(sum, "%d:%s", len(part), part)
+		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:16]
 }
@@ -163,7 +163,7 @@ func copyTree(fsys fs.FS, root, dir string, rename func(name string) string) err
 		if err != nil {
 			return err
 		}
-		defer source.Close()
+		defer func() { _ = source.Close() }()
 		return writeFile(target, source, 0o644)
 	})
 }
