@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -145,33 +144,4 @@ func (r Registry) Compile(s Scope, c lab.Check) (Check, lab.Problems) {
 	}
 	s.Kinds = r
 	return k.Compile(s, c.Params)
-}
-
-// How long a probe is repeated before a wrong outcome is believed.
-const (
-	maxPatience = 6 * time.Second
-	// minPatience is for clusters where nothing is seen to have changed. It is
-	// not zero, because a deletion leaves nothing to see.
-	minPatience = 2 * time.Second
-)
-
-// patience is maxPatience from the last change of the objects, as their managed
-// fields tell it. A cluster that came to rest long ago is not waited for: that
-// is what makes a wrong answer quick.
-func (c *Cluster) patience(ctx context.Context, deps []Dependency) time.Duration {
-	var latest time.Time
-	for _, d := range deps {
-		list, err := c.list(ctx, d)
-		if err != nil {
-			return maxPatience
-		}
-		for _, o := range list {
-			for _, f := range o.GetManagedFields() {
-				if f.Time != nil && f.Time.After(latest) {
-					latest = f.Time.Time
-				}
-			}
-		}
-	}
-	return min(maxPatience, max(minPatience, maxPatience-time.Since(latest)))
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -132,46 +133,64 @@ func (h httpCheck) Run(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return err
 	}
-	origins, err := h.origins(ctx, c)
+	origins, clients, err := h.origins(ctx, c)
 	if err != nil {
 		return err
 	}
-	// Enough requests that a pod which gets its share is hardly ever missed:
-	// with n pods, e^-12 for each.
-	rounds := max(6, 12*len(answerers))
-	var all []probe.Expectation
-	var owners []origin
-	for _, o := range origins {
-		for range rounds {
-			j := o.job
-			j.Proto, j.Port, j.Path, j.Timeout = dial.HTTP, h.port, h.path, allowTimeout
-			all = append(all, probe.Expectation{Job: j, Streak: 1, Accept: func(o probe.Outcome) bool { return h.right(o, answerers) }})
-			owners = append(owners, o)
+	jobs, owners := h.requests(origins, max(6, 12*len(answerers)))
+	start, patience := time.Now(), c.patience(ctx, h.Objects(), clients)
+	for {
+		worst, err := h.judge(ctx, c, c.Prober.Probe(ctx, jobs), owners, answerers)
+		if _, no := errors.AsType[*Failure](err); !no || time.Since(start) > patience(worst) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(probe.Interval):
 		}
 	}
-	out := probe.Converge(ctx, c.Prober.Probe, all, func() time.Duration { return c.patience(ctx, h.Objects()) })
+}
+
+// requests are n from each origin: so many that a pod which gets its share is
+// hardly ever missed. They are judged together, because a balanced request that
+// is repeated until the right pod answers would hide the wrong ones.
+func (h httpCheck) requests(origins []origin, n int) (jobs []probe.Job, owners []origin) {
+	for _, o := range origins {
+		for range n {
+			j := o.job
+			j.Proto, j.Port, j.Path, j.Timeout = dial.HTTP, h.port, h.path, allowTimeout
+			jobs, owners = append(jobs, j), append(owners, o)
+		}
+	}
+	return jobs, owners
+}
+
+// judge returns the outcome that was wrong beside its explanation.
+func (h httpCheck) judge(ctx context.Context, c *Cluster, out []probe.Outcome, owners []origin, answerers []string) (probe.Outcome, error) {
 	seen := map[string]bool{}
 	for i, o := range out {
 		switch {
-		case all[i].Accept(o):
+		case h.right(o, answerers):
 			seen[o.Body] = true
 		case o.Result == dial.Error:
-			return fmt.Errorf("asking %s %s: %s", h.url, owners[i].name, o.Detail)
+			return o, fmt.Errorf("asking %s %s: %s", h.url, owners[i].name, o.Detail)
 		default:
-			return h.failure(ctx, c, owners[i], o)
+			return o, h.failure(ctx, c, owners[i], o)
 		}
 	}
-	if h.every {
-		for _, name := range answerers {
-			if !seen[name] {
-				return &Failure{
-					Is:   fmt.Sprintf("pod %s never answers at %s", name, h.url),
-					Want: "an answer from each of " + strings.Join(answerers, ", "), Look: h.look(),
-				}
+	if !h.every {
+		return probe.Outcome{}, nil
+	}
+	for _, name := range answerers {
+		if !seen[name] {
+			return probe.Outcome{}, &Failure{
+				Is:   fmt.Sprintf("pod %s never answers at %s", name, h.url),
+				Want: "an answer from each of " + strings.Join(answerers, ", "), Look: h.look(),
 			}
 		}
 	}
-	return nil
+	return probe.Outcome{}, nil
 }
 
 func (h httpCheck) right(o probe.Outcome, answerers []string) bool {
@@ -203,19 +222,18 @@ func readyNames(all []corev1.Pod) []string {
 	return names
 }
 
-func (h httpCheck) origins(ctx context.Context, c *Cluster) ([]origin, error) {
+func (h httpCheck) origins(ctx context.Context, c *Cluster) (list []origin, clients []corev1.Pod, err error) {
 	if h.outside {
-		return h.outsiders(ctx, c)
+		list, err = h.outsiders(ctx, c)
+		return list, nil, err
 	}
-	clients, err := h.from.running(ctx, c)
-	if err != nil {
-		return nil, err
+	if clients, err = h.from.running(ctx, c); err != nil {
+		return nil, nil, err
 	}
-	var list []origin
 	for _, p := range clients {
 		list = append(list, origin{"from pod " + p.Name, probe.Job{PodIP: p.Status.PodIP, Node: p.Spec.NodeName, Host: h.host}})
 	}
-	return list, nil
+	return list, clients, nil
 }
 
 // kubeletPort answers on every node: a host that cannot connect to it has no

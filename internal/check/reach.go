@@ -3,6 +3,8 @@ package check
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,7 +170,7 @@ func (r reach) Run(ctx context.Context, c *Cluster) error {
 	}
 	controls := r.controls(to)
 	all = append(all, controls...)
-	out := probe.Converge(ctx, c.Prober.Probe, all, func() time.Duration { return c.patience(ctx, r.Objects()) })
+	out := probe.Converge(ctx, c.Prober.Probe, all, c.patience(ctx, r.Objects(), slices.Concat(slices.Collect(maps.Values(from))...)))
 	for i, e := range controls {
 		if o := out[len(cells)+i]; !e.Accept(o) {
 			return fmt.Errorf("no positive control: %s does not answer even itself on port %d (%s %s), so a refusal proves nothing",

@@ -15,16 +15,15 @@ type Expectation struct {
 	Streak int
 }
 
-// interval is the pause between two attempts of one job.
-const interval = 250 * time.Millisecond
+// Interval is the pause between two attempts.
+const Interval = 250 * time.Millisecond
 
 // Converge tries every job, all at once, until its outcome is as expected or
 // patience is over, and returns the last outcomes. Retrying only towards the
 // expectation is how Kubernetes' own suite meets networks that change a moment
 // after the API did. patience is asked for once, and only if something is wrong.
-func Converge(ctx context.Context, probe func(context.Context, []Job) []Outcome, all []Expectation, patience func() time.Duration) []Outcome {
+func Converge(ctx context.Context, probe func(context.Context, []Job) []Outcome, all []Expectation, patience func(Outcome) time.Duration) []Outcome {
 	start := time.Now()
-	patience = sync.OnceValue(patience)
 	out := make([]Outcome, len(all))
 	var wait sync.WaitGroup
 	for i, e := range all {
@@ -38,13 +37,13 @@ func Converge(ctx context.Context, probe func(context.Context, []Job) []Outcome,
 					continue
 				}
 				streak = 0
-				if time.Since(start) > patience() {
+				if time.Since(start) > patience(out[i]) {
 					return
 				}
 				select {
 				case <-ctx.Done():
 					return
-				case <-time.After(interval):
+				case <-time.After(Interval):
 				}
 			}
 		})
