@@ -72,7 +72,8 @@ func progress(s *journal.State, l *lab.Lab) string {
 }
 
 func listTable(d *deps, rows []listed) [][]string {
-	table := [][]string{{"NAME", "LEVEL", "TIME", "STATUS", "TITLE"}}
+	table := make([][]string, 0, 1+len(rows))
+	table = append(table, []string{"NAME", "LEVEL", "TIME", "STATUS", "TITLE"})
 	for _, r := range rows {
 		table = append(table, []string{r.Name, r.Level, fmt.Sprintf("%d min", r.Minutes), dash(r.Status), r.Title})
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -65,32 +64,36 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // run calls Main in this process, with an environment of its own.
-func run(t *testing.T, o term.IO, env map[string]string, args ...string) (code int, stdout, stderr string) {
+func run(t *testing.T, o term.IO, args ...string) (stdout, stderr string) {
 	t.Helper()
 	var out, talk bytes.Buffer
 	o.Out, o.Err = &out, &talk
 	if o.In == nil {
 		o.In = strings.NewReader("")
 	}
-	all := map[string]string{"HOME": t.TempDir(), "KINDLAB_LABS": "testdata/catalogue"}
-	maps.Copy(all, env)
-	o.LookupEnv = func(name string) (string, bool) { value, ok := all[name]; return value, ok }
-	code = Main(t.Context(), &o, "v0.0.0-test", args)
-	return code, out.String(), talk.String()
+	env := map[string]string{"HOME": t.TempDir(), "KINDLAB_LABS": "testdata/catalogue"}
+	o.LookupEnv = func(name string) (string, bool) { value, ok := env[name]; return value, ok }
+	if code := Main(t.Context(), &o, "v0.0.0-test", args); code != exitOK {
+		t.Fatalf("%v: exit code %d, stderr:\n%s", args, code, talk.String())
+	}
+	return out.String(), talk.String()
 }
 
 func TestATerminalGetsMore(t *testing.T) {
 	t.Parallel()
 	view := term.View{Terminal: true, Width: 80}
-	_, table, _ := run(t, term.IO{OutView: view}, nil, "list")
+	table, _ := run(t, term.IO{OutView: view}, "list")
 	if !strings.HasPrefix(table, "NAME ") {
 		t.Errorf("list on a terminal has no heading:\n%s", table)
 	}
-	_, piped, _ := run(t, term.IO{}, nil, "list")
+	piped, talk := run(t, term.IO{}, "list")
 	if strings.Contains(piped, "NAME") || !strings.Contains(piped, "\t") {
 		t.Errorf("list in a pipe:\n%s", piped)
 	}
-	_, story, _ := run(t, term.IO{OutView: view}, nil, "show", "lonely-service")
+	if talk != "" {
+		t.Errorf("list said %q", talk)
+	}
+	story, _ := run(t, term.IO{OutView: view}, "show", "lonely-service")
 	if strings.Contains(story, "`kubectl`") || !strings.Contains(story, "kubectl") {
 		t.Errorf("show on a terminal is raw Markdown:\n%s", story)
 	}
@@ -98,8 +101,8 @@ func TestATerminalGetsMore(t *testing.T) {
 
 func TestEveryCommandIsDocumented(t *testing.T) {
 	t.Parallel()
-	d, err := newDeps(&term.IO{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard,
-		LookupEnv: func(name string) (string, bool) { return "/nowhere", name == "HOME" }}, "")
+	home := func(name string) (string, bool) { return "/nowhere", name == "HOME" }
+	d, err := newDeps(&term.IO{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, LookupEnv: home}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

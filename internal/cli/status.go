@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -83,10 +84,10 @@ func (o *statusOptions) look(ctx context.Context, d *deps, place journal.Place) 
 
 func (d *deps) printStatus(place journal.Place, s status) error {
 	head := [][2]string{{"cluster", place.String()}, {"engine", s.Engine}, {"image", s.Image}, {"kubeconfig", s.Kubeconfig}, {"lab", dash(s.Lab)}}
-	text := ""
+	var b strings.Builder
 	for _, row := range head {
 		if row[1] != "" {
-			text += fmt.Sprintf("%-11s %s\n", row[0], row[1])
+			fmt.Fprintf(&b, "%-11s %s\n", row[0], row[1])
 		}
 	}
 	for _, n := range s.Nodes {
@@ -97,9 +98,9 @@ func (d *deps) printStatus(place journal.Place, s status) error {
 		case n.Running:
 			word = "not ready"
 		}
-		text += fmt.Sprintf("%-11s %s  %s  %s\n", "node", n.Name, word, n.Version)
+		fmt.Fprintf(&b, "%-11s %s  %s  %s\n", "node", n.Name, word, n.Version)
 	}
-	if err := d.print(text); err != nil {
+	if err := d.print(b.String()); err != nil {
 		return err
 	}
 	return d.printFindings(s.Findings)
@@ -111,14 +112,14 @@ func (d *deps) printFindings(findings []cluster.Finding) error {
 	marks := map[cluster.Level]string{
 		cluster.OK: view.Paint(term.Green, "✓"), cluster.Warn: view.Paint(term.Yellow, "!"), cluster.Error: view.Paint(term.Red, "✗"),
 	}
-	text := ""
+	var b strings.Builder
 	for _, f := range findings {
-		text += fmt.Sprintf("%s %-12s %s\n", marks[f.Level], f.ID, f.What)
+		fmt.Fprintf(&b, "%s %-12s %s\n", marks[f.Level], f.ID, f.What)
 		if f.Remedy != "" {
-			text += fmt.Sprintf("  %-12s %s\n", "", view.Paint(term.Cyan, "→ "+f.Remedy))
+			fmt.Fprintf(&b, "  %-12s %s\n", "", view.Paint(term.Cyan, "→ "+f.Remedy))
 		}
 	}
-	return d.print(text)
+	return d.print(b.String())
 }
 
 // verdict ends a command with trouble when a finding is an error.

@@ -53,7 +53,7 @@ func TestPaint(t *testing.T) {
 
 func TestConfirm(t *testing.T) {
 	t.Parallel()
-	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, " y \n": true, "\n": false, "n\n": false, "": false} {
+	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, "y \n": true, "\n": false, "n\n": false, "": false} {
 		var asked bytes.Buffer
 		o := IO{In: strings.NewReader(answer), Err: &asked, InTTY: true}
 		got, err := o.Confirm(t.Context(), "Go on?")
