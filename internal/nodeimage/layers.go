@@ -46,11 +46,11 @@ func (b *Builder) ownFiles(recipe Image, modules map[string]string) ([]entry, er
 		entries = append(entries, entry{name: "usr/local/bin/" + recipe.As, link: recipe.Binary})
 	}
 	if len(recipe.Users) > 0 {
-		passwd := "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+		passwd := bytes.NewBufferString("root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n")
 		for user, uid := range recipe.Users {
-			passwd += fmt.Sprintf("%s:x:%d:%d::/:/bin/sh\n", user, uid, uid)
+			_, _ = fmt.Fprintf(passwd, "%s:x:%d:%d::/:/bin/sh\n", user, uid, uid)
 		}
-		entries = append(entries, entry{name: "etc/passwd", content: []byte(passwd), mode: 0o644})
+		entries = append(entries, entry{name: "etc/passwd", content: passwd.Bytes(), mode: 0o644})
 	}
 	if recipe.Overlay == "" {
 		return entries, nil

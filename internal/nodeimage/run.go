@@ -23,8 +23,7 @@ func run(command *exec.Cmd) (string, error) {
 }
 
 func commandError(command *exec.Cmd, err error, output string) error {
-	var missing *exec.Error
-	if errors.As(err, &missing) {
+	if missing, ok := errors.AsType[*exec.Error](err); ok {
 		return fmt.Errorf("%s is not installed: %w", missing.Name, err)
 	}
 	name := filepath.Base(command.Path)

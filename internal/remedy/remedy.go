@@ -18,8 +18,7 @@ func New(err error, remedy string) error {
 
 // Of returns the outermost remedy in err's chain, or "" where there is none.
 func Of(err error) string {
-	var found *remedied
-	if errors.As(err, &found) {
+	if found, ok := errors.AsType[*remedied](err); ok {
 		return found.remedy
 	}
 	return ""
