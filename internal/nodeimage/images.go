@@ -97,7 +97,7 @@ func (b *Builder) kubeadmImages(ctx context.Context, kubernetes string) (map[str
 		return nil, err
 	}
 	wanted := map[string]string{}
-	for _, image := range strings.FieldsSeq(output) {
+	for image := range strings.FieldsSeq(output) {
 		untagged, _, _ := strings.Cut(image, ":")
 		wanted[untagged] = image
 	}
