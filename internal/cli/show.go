@@ -48,9 +48,5 @@ func (o *showOptions) run(d *deps, name string) error {
 }
 
 func (d *deps) printMarkdown(text string) error {
-	rendered, err := d.io.Markdown(text)
-	if err != nil {
-		return err
-	}
-	return d.print(rendered)
+	return d.print(d.io.Markdown(text))
 }

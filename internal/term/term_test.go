@@ -85,31 +85,3 @@ func TestConfirmEndsWithTheContext(t *testing.T) {
 		t.Errorf("error = %v, want context.Canceled", err)
 	}
 }
-
-func TestMarkdown(t *testing.T) {
-	t.Parallel()
-	const text = "# Title\n\nRead `this`, and:\n\n- one\n- two\n"
-	piped, err := (&IO{OutView: View{Width: 80}}).Markdown(text)
-	if err != nil || piped != text {
-		t.Errorf("in a pipe: %q, %v; want it untouched", piped, err)
-	}
-	plain, err := (&IO{OutView: View{Terminal: true, Width: 40}}).Markdown(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(plain, "\x1b[") {
-		t.Errorf("escape codes without colour: %q", plain)
-	}
-	for _, want := range []string{"Title", "Read this, and:", "• one"} {
-		if !strings.Contains(plain, want) {
-			t.Errorf("%q is missing in:\n%s", want, plain)
-		}
-	}
-	coloured, err := (&IO{OutView: View{Terminal: true, Color: true, Width: 40}}).Markdown(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(coloured, "\x1b[") {
-		t.Errorf("no colour where colour is on: %q", coloured)
-	}
-}
