@@ -141,7 +141,11 @@ func (h httpCheck) Run(ctx context.Context, c *Cluster) error {
 	start, patience := time.Now(), c.patience(ctx, h.Objects(), clients)
 	for {
 		worst, err := h.judge(ctx, c, c.Prober.Probe(ctx, jobs), owners, answerers)
-		if _, no := errors.AsType[*Failure](err); !no || time.Since(start) > patience(worst) {
+		_, no := errors.AsType[*Failure](err)
+		switch {
+		case err == nil && h.by != nil && time.Since(c.lastChange(ctx, h.Objects())) < calm:
+			// A pod that must not answer may be on its way into the rules.
+		case !no || time.Since(start) > patience(worst):
 			return err
 		}
 		select {
@@ -273,6 +277,7 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 	switch {
 	case o.Result != dial.OK:
 		f.Is = fmt.Sprintf("%s does not answer %s (%s)", h.url, from.name, o.Result)
+		f.More = []string{o.Detail}
 	case o.Status != h.status:
 		f.Is = fmt.Sprintf("%s answers %s with status %d", h.url, from.name, o.Status)
 	default:

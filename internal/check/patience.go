@@ -20,6 +20,9 @@ const (
 	// its address reaches the policy engine and the node's rules a while after the
 	// pod runs, and on a busy laptop that while is long.
 	youth = 20 * time.Second
+	// calm is how long the objects must have been as they are before "nobody
+	// else answers" is believed.
+	calm = 2 * time.Second
 )
 
 // patience returns how long each outcome is disbelieved. A cluster that came to
