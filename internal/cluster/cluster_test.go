@@ -177,6 +177,19 @@ func TestParseContainers(t *testing.T) {
 	}
 }
 
+func TestBeingStarted(t *testing.T) {
+	t.Parallel()
+	proc := fstest.MapFS{
+		"12/cmdline": {Data: []byte("podman\x00run\x00--label\x00io.x-k8s.kind.cluster=x\x00image\x00")},
+		"13/cmdline": {Data: []byte("podman\x00ps\x00--filter\x00label=io.x-k8s.kind.cluster=y\x00")}, // only looks
+	}
+	for name, want := range map[string]bool{"x": true, "y": false, "z": false} {
+		if got := beingStarted(proc, name); got != want {
+			t.Errorf("beingStarted(%q) = %t", name, got)
+		}
+	}
+}
+
 func TestKindConfig(t *testing.T) {
 	t.Parallel()
 	cfg := kindConfig(Options{Name: "x", Nodes: 3, Image: "i"}, engine.Host{Cgroup: engine.CgroupHybrid})

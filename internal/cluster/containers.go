@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -95,6 +96,22 @@ func (f found) stopped() []string {
 		}
 	}
 	return names
+}
+
+// beingStarted reports whether some process is starting a node container of the cluster: kind hands the engine's `run`
+// the cluster's label as an argument of its own. Where there is no /proc it cannot tell and says no.
+func beingStarted(proc fs.FS, name string) bool {
+	files, err := fs.Glob(proc, "[0-9]*/cmdline")
+	if err != nil {
+		return false
+	}
+	for _, file := range files {
+		args, err := fs.ReadFile(proc, file)
+		if err == nil && slices.Contains(strings.Split(string(args), "\x00"), clusterLabel+"="+name) {
+			return true
+		}
+	}
+	return false
 }
 
 // nodeNames are the names kind gives the nodes of a cluster with one control plane.

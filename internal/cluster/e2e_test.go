@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -278,19 +279,33 @@ func TestClusterSurvivesKill(t *testing.T) {
 	} {
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), childEnv+"="+state, "KINDLAB_E2E_CHILD_NAME="+name)
+		stderr := &bytes.Buffer{}
+		child.Stderr = stderr
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
-		err := until(t.Context(), "the child is half-way", func() error {
+		ended := make(chan error, 1)
+		go func() { ended <- child.Wait() }()
+		waiting, stop := context.WithCancel(t.Context())
+		err := until(waiting, "the child is half-way", func() error {
+			select {
+			case <-ended:
+				stop()
+			default:
+			}
 			if !sign() {
 				return errors.New("not yet")
 			}
 			return nil
 		})
-		if err := errors.Join(err, child.Process.Kill()); err != nil {
+		stop()
+		if err != nil {
+			t.Fatalf("the child ended before it could be killed: %s", stderr)
+		}
+		if err := child.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = child.Wait() // it was killed
+		<-ended
 		if s, err := m.readState(name); err != nil || s == nil || s.Phase != creating {
 			t.Fatalf("record after the kill: %+v, %v", s, err)
 		}

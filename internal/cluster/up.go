@@ -60,8 +60,8 @@ func (m *Manager) Up(ctx context.Context, o Options) (*Cluster, error) {
 	return m.resume(ctx, o, f)
 }
 
-// clearCrashed removes what a killed Up has left. Its children outlive it for a moment and may still be starting a
-// container, so it looks until nothing new turns up.
+// clearCrashed removes what a killed Up has left. Its children outlive it and may still be starting a container, on a
+// busy machine for seconds, so it looks until nothing new turns up and nobody is at it.
 func (m *Manager) clearCrashed(ctx context.Context, f found) (err error) {
 	end := m.steps.Start("Removing what an interrupted run has left")
 	defer func() { end(err, "") }()
@@ -78,7 +78,7 @@ func (m *Manager) clearCrashed(ctx context.Context, f found) (err error) {
 		if err != nil {
 			return err
 		}
-		if len(left) == 0 {
+		if len(left) == 0 && !beingStarted(os.DirFS("/proc"), f.name) {
 			return m.discard(ctx, f.name, f.state.Nodes) // volumes made in the meantime
 		}
 	}
