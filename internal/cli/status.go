@@ -54,7 +54,7 @@ func (o *statusOptions) run(ctx context.Context, d *deps) error {
 	if o.output == formatJSON {
 		err = writeJSON(d, now)
 	} else {
-		err = d.printStatus(place, now)
+		err = d.printStatus(now)
 	}
 	if err != nil {
 		return err
@@ -82,8 +82,8 @@ func (o *statusOptions) look(ctx context.Context, d *deps, place journal.Place) 
 	return s, nil
 }
 
-func (d *deps) printStatus(place journal.Place, s status) error {
-	head := [][2]string{{"cluster", place.String()}, {"engine", s.Engine}, {"image", s.Image}, {"kubeconfig", s.Kubeconfig}, {"lab", dash(s.Lab)}}
+func (d *deps) printStatus(s status) error {
+	head := [][2]string{{"cluster", s.Name}, {"context", s.Context}, {"engine", s.Engine}, {"image", s.Image}, {"kubeconfig", s.Kubeconfig}, {"lab", dash(s.Lab)}}
 	var b strings.Builder
 	for _, row := range head {
 		if row[1] != "" {
