@@ -15,9 +15,6 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/term"
 )
 
-// officialImage is the node image that this version of kind is released with.
-const officialImage = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
-
 type upOptions struct {
 	place  placeFlags
 	nodes  int
@@ -138,7 +135,7 @@ func (o *upOptions) make(ctx context.Context, d *deps, name string) (*cluster.Cl
 	var image string
 	c, err := manager.Up(ctx, cluster.Options{Name: name, Nodes: o.nodes, EnsureImage: func(ctx context.Context) (_ string, err error) {
 		if image = o.image; image == "" {
-			image, err = builder.Choose(ctx, officialImage)
+			image, err = builder.Choose(ctx, cluster.OfficialImage)
 		}
 		return image, err
 	}})

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kindlab-dev/kindlab/internal/cluster"
 )
 
 func newVersionCommand(d *deps) *cobra.Command {
@@ -31,7 +33,7 @@ type versions struct {
 
 func printVersion(d *deps, output format) error {
 	v := versions{
-		Kindlab: d.version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, NodeImage: officialImage,
+		Kindlab: d.version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, NodeImage: cluster.OfficialImage,
 	}
 	// go install stamps the module's version; a plain go build says (devel).
 	if info, ok := debug.ReadBuildInfo(); ok {

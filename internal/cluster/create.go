@@ -104,7 +104,12 @@ func (m *Manager) runKind(ctx context.Context, o Options) error {
 }
 
 // preflight finds the faults that would otherwise show late and leave a mess.
-func (m *Manager) preflight(ctx context.Context) error {
+func (m *Manager) preflight(ctx context.Context, nodes int) error {
+	if inotify, ok := engine.ReadInotify("/"); ok {
+		if err := enoughInotify(inotify, nodes); err != nil {
+			return err
+		}
+	}
 	if err := m.engine.Prepare(); err != nil {
 		return err
 	}

@@ -33,7 +33,11 @@ func Doctor(ctx context.Context, opts engine.Options) []Finding {
 	if e != nil {
 		name = e.Name()
 	}
-	return append(findings, hostFindings(host, name)...)
+	findings = append(findings, hostFindings(host, name)...)
+	if inotify, ok := engine.ReadInotify("/"); ok {
+		findings = append(findings, inotifyFinding(inotify))
+	}
+	return findings
 }
 
 func engineFindings(ctx context.Context, e *engine.Engine) []Finding {

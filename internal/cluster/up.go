@@ -86,7 +86,7 @@ func (m *Manager) clearCrashed(ctx context.Context, f found) (err error) {
 
 func (m *Manager) create(ctx context.Context, o Options) (_ *Cluster, err error) {
 	o.Nodes = max(o.Nodes, 1)
-	if err := m.preflight(ctx); err != nil {
+	if err := m.preflight(ctx, o.Nodes); err != nil {
 		return nil, err
 	}
 	if o.Image == "" && o.EnsureImage != nil {
