@@ -9,6 +9,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -157,10 +158,16 @@ func syntaxProblem(file string, err error) Problem {
 	if m := yamlLine.FindStringSubmatch(err.Error()); len(m) == 2 && m[1] != "" {
 		_, _ = fmt.Sscan(m[1], &p.Line)
 	}
+	// The library counts from 0 in what its parser, not its scanner, says.
+	if parserError.MatchString(p.Text) {
+		p.Line++
+	}
 	return p
 }
 
 var (
+	parserError = regexp.MustCompile(`^did not find expected (',' or|key|'-' indicator|node content|<)`)
+
 	dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 	levels   = []string{"beginner", "intermediate", "advanced"}
 )
@@ -187,7 +194,9 @@ func (l *Lab) checkHead(root Node) Problems {
 		expect(n, dnsLabel.MatchString(text), "expected lower case letters, digits and dashes, found %q", text)
 	}
 	expect(spec.Field("level"), slices.Contains(levels, l.Level), "expected one of %s, found %q", strings.Join(levels, ", "), l.Level)
-	expect(spec.Field("minutes"), l.Minutes >= 1 && l.Minutes <= 120, "expected 1 to 120 minutes, found %d", l.Minutes)
+	// A value of another type is 0 here, and reported already.
+	minutes, _ := spec.Field("minutes").Text()
+	expect(spec.Field("minutes"), minutes != strconv.Itoa(l.Minutes) || l.Minutes >= 1 && l.Minutes <= 120, "expected 1 to 120 minutes, found %d", l.Minutes)
 
 	for _, item := range spec.Field("namespaces").items() {
 		text, _ := item.Text()

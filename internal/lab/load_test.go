@@ -1,0 +1,228 @@
+package lab
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const good = `apiVersion: kindlab.dev/v1
+kind: Lab
+metadata: {name: one, topic: basics}
+spec:
+  title: One
+  level: beginner
+  minutes: 5
+  namespaces: [shop]
+  setup: {apply: setup, ready: [deployment/web, shop/pod/db]}
+  tasks:
+  - name: first
+    title: The first
+    points: 2
+    checks:
+    - look: {at: web}
+  - name: second
+    title: The second
+    after: [first]
+    checks:
+    - look: {at: db}
+  solutions:
+  - {title: A, apply: solutions/a.yaml}
+  - {title: B, apply: solutions/b.yaml, delete: [service/web]}
+  mistakes:
+  - {title: C, apply: mistakes/c.yaml, fails: [first], says: no}
+  - {title: D, apply: mistakes/c.yaml, fails: [first, second], says: no}
+  - {title: E, apply: mistakes/c.yaml, fails: [second], says: no}
+`
+
+const hints = "a\n---\nb\n---\nc\n"
+
+// folder is a lab's folder with changes: an empty content removes the file.
+func folder(changes map[string]string) fstest.MapFS {
+	files := map[string]string{
+		"lab.yaml": good, "README.md": "Story", "debrief.md": "Debrief",
+		"hints/first.md": hints, "hints/second.md": hints,
+		"setup/web.yaml": "kind: X", "setup/notes.txt": "not a manifest",
+		"solutions/a.yaml": "kind: X", "solutions/b.yaml": "kind: X", "mistakes/c.yaml": "kind: X",
+	}
+	maps.Copy(files, changes)
+	fsys := fstest.MapFS{}
+	for name, text := range files {
+		if text != "" {
+			fsys["basics/one/"+name] = &fstest.MapFile{Data: []byte(text)}
+		}
+	}
+	return fsys
+}
+
+func TestLoadReadsAGoodLab(t *testing.T) {
+	t.Parallel()
+	l, err := Load(folder(nil), "basics/one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Name != "basics/one" || l.MaxPoints() != 3 || len(l.Solutions) != 2 || len(l.Mistakes) != 3 {
+		t.Errorf("read %+v", l)
+	}
+	if diff := cmp.Diff([]Ref{{"", "deployment", "web"}, {"shop", "pod", "db"}}, l.Setup.Ready); diff != "" {
+		t.Error(diff)
+	}
+	got, err := l.Hints("first")
+	if diff := cmp.Diff([]string{"a", "b", "c"}, got); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	files, err := l.Files("setup")
+	if diff := cmp.Diff([]File{{"setup/web.yaml", "kind: X"}}, files); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	if second, ok := l.Task("second"); !ok || second.Points != 1 {
+		t.Errorf("task second is %+v, want one point as its default", second)
+	}
+}
+
+func TestLoadReportsProblemsAtTheirPlace(t *testing.T) {
+	t.Parallel()
+	edit := func(old, text string) map[string]string {
+		return map[string]string{"lab.yaml": strings.Replace(good, old, text, 1)}
+	}
+	tests := []struct {
+		name    string
+		changes map[string]string
+		want    string
+	}{
+		{"no lab.yaml", map[string]string{"lab.yaml": ""}, "lab.yaml: no such file: a lab is a folder with a lab.yaml"},
+		{"empty", map[string]string{"lab.yaml": "# nothing\n"}, "lab.yaml:1:1: empty: expected apiVersion: kindlab.dev/v1"},
+		{"no YAML", edit("title: One", "title: [One"), "lab.yaml:5:1: did not find expected ',' or ']'"},
+		{"two documents", map[string]string{"lab.yaml": good + "---\na: b\n"}, "lab.yaml:1:1: expected one YAML document, found more"},
+		{"another version", edit("dev/v1", "dev/v2"), `lab.yaml:1:13: expected kindlab.dev/v1, found "kindlab.dev/v2"`},
+		{"another kind", edit("kind: Lab", "kind: Exam"), `lab.yaml:2:7: expected Lab, found "Exam"`},
+		{"another folder's name", edit("name: one", "name: two"), `lab.yaml:3:18: expected "one" as the folder is called, found "two"`},
+		{"unknown key", edit("  minutes: 5", "  minutes: 5\n  hours: 1"), `lab.yaml:8:3: unknown key "hours", expected one of level, `},
+		{"key twice", edit("  minutes: 5", "  minutes: 5\n  minutes: 6"), `lab.yaml:8:3: key "minutes" is given twice`},
+		{"missing key", edit("  minutes: 5\n", ""), `lab.yaml:5:3: missing key "minutes"`},
+		{"string for number", edit("minutes: 5", "minutes: five"), `lab.yaml:7:12: expected a whole number, found "five"`},
+		{"number for string", edit("title: One", "title: 1"), `lab.yaml:5:10: expected a string, found "1"`},
+		{"null", edit("title: One", "title:"), `lab.yaml:5:9: expected a string, found nothing`},
+		{"string for list", edit("[shop]", "shop"), `lab.yaml:8:15: expected a list, found "shop"`},
+		{"list for map", edit("setup: {apply: setup, ready: [deployment/web, shop/pod/db]}", "setup: [setup]"), `lab.yaml:9:10: expected a map with apply, ready, found a list`},
+		{"an alias", edit("namespaces: [shop]", "namespaces: [&a shop, *a]"), `lab.yaml:8:16: expected a plain value: anchors and aliases are not used in labs`},
+		{"too long", edit("minutes: 5", "minutes: 500"), "lab.yaml:7:12: expected 1 to 120 minutes, found 500"},
+		{"unknown level", edit("level: beginner", "level: easy"), `lab.yaml:6:10: expected one of beginner, intermediate, advanced, found "easy"`},
+		{"foreign namespace", edit("[shop]", "[shop, kube-system]"), "lab.yaml:8:22: a lab cannot own the namespace kube-system"},
+		{"bad object", edit("deployment/web", "web"), `lab.yaml:9:33: expected an object such as deployment/web or shop/deployment/web, found "web"`},
+		{"check with two kinds", edit("look: {at: web}", "{look: {}, see: {}}"), "lab.yaml:15:7: expected a map with one key, the kind of the check"},
+		{"task twice", edit("name: second", "name: first"), `lab.yaml:16:11: task "first" is there twice`},
+		{"after a later task", edit("after: [first]", "after: [third]"), `lab.yaml:18:13: expected an earlier task, found "third"`},
+		{"mistake of no task", edit("fails: [first],", "fails: [third],"), `lab.yaml:25:48: expected a task of this lab, found "third"`},
+		{"one solution", edit("  - {title: A, apply: solutions/a.yaml}\n", ""), "lab.yaml:22:3: expected at least 2 solutions, found 1"},
+		{"missing manifest", edit("solutions/a.yaml", "solutions/z.yaml"), "lab.yaml:22:23: no such file or folder: solutions/z.yaml"},
+		{"path out", edit("solutions/a.yaml", "../two/a.yaml"), `lab.yaml:22:23: expected a path inside the lab's folder, found "../two/a.yaml"`},
+		{"absolute path", edit("solutions/a.yaml", "/etc/passwd"), `lab.yaml:22:23: expected a path inside the lab's folder, found "/etc/passwd"`},
+		{"no story", map[string]string{"README.md": ""}, "README.md: no such file, expected text for the learner"},
+		{"empty debrief", map[string]string{"debrief.md": "\n"}, "debrief.md: empty, expected text for the learner"},
+		{"no hints", map[string]string{"hints/second.md": ""}, "hints/second.md: no such file, expected text for the learner"},
+		{"two hints", map[string]string{"hints/first.md": "a\n---\nb\n"}, "hints/first.md: expected three hints, weakest first, with a line of --- between them"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(folder(tt.changes), "basics/one")
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), "basics/one/"+tt.want) {
+				t.Errorf("got:\n%v\nwant:\n%s", err, tt.want)
+			}
+		})
+	}
+}
+
+// An author mends a lab in one go, so all faults come at once and in order.
+func TestLoadReportsAllProblems(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer("level: beginner", "level: easy", "minutes: 5", "minutes: x", "after: [first]", "after: [none]").Replace(good)
+	_, err := Load(folder(map[string]string{"lab.yaml": text, "README.md": ""}), "basics/one")
+	var at []string
+	for line := range strings.Lines(err.Error()) {
+		at = append(at, strings.SplitN(line, ": ", 2)[0])
+	}
+	want := []string{"basics/one/README.md", "basics/one/lab.yaml:6:10", "basics/one/lab.yaml:7:12", "basics/one/lab.yaml:18:13"}
+	if diff := cmp.Diff(want, at); diff != "" {
+		t.Error(diff)
+	}
+}
+
+type refuse struct{}
+
+func (refuse) Validate(_ *Lab, c Check) Problems {
+	return Problems{c.Params.Field("at").Problem("no %s today", c.Kind)}
+}
+
+func TestLoadAsksTheValidatorAboutEachCheck(t *testing.T) {
+	t.Parallel()
+	_, err := Load(folder(nil), "basics/one", refuse{})
+	want := "basics/one/lab.yaml:15:18: no look today\nbasics/one/lab.yaml:20:18: no look today"
+	if err == nil || err.Error() != want {
+		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+}
+
+func TestLoadRefusesLinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, file := range folder(nil) {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, file.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "basics/one/solutions/a.yaml")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/passwd", file); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(os.DirFS(dir), "basics/one")
+	if err == nil || !strings.Contains(err.Error(), "lab.yaml:22:23: solutions/a.yaml is a link") {
+		t.Errorf("got %v, want the link refused", err)
+	}
+}
+
+func TestCatalogueIsSorted(t *testing.T) {
+	t.Parallel()
+	fsys := folder(nil)
+	fsys["alpha/zed/lab.yaml"] = &fstest.MapFile{Data: []byte(strings.NewReplacer("name: one", "name: zed", "topic: basics", "topic: alpha").Replace(good))}
+	fsys["README.md"] = &fstest.MapFile{Data: []byte("not a lab")}
+	all, err := Catalogue(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 2 || all[0].Name != "alpha/zed" || all[1].Name != "basics/one" {
+		t.Errorf("got %v", all)
+	}
+}
+
+// Whatever bytes an author saves, the loader answers with a lab or with
+// problems that have a place.
+func FuzzLoad(f *testing.F) {
+	f.Add(good)
+	f.Add("a: &a [*a]")
+	f.Add("spec: {tasks: [{name: x, checks: [{}]}], solutions: 1}")
+	f.Add("\xff")
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := Load(fs.FS(folder(map[string]string{"lab.yaml": text + "\n"})), "basics/one", refuse{})
+		if (l == nil) != (err != nil) {
+			t.Errorf("lab %v with error %v", l, err)
+		}
+	})
+}
