@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"io/fs"
 	"path"
 	"strconv"
@@ -148,8 +147,4 @@ func ForwardDropped(rules string) bool {
 		}
 	}
 	return false
-}
-
-func (h Host) String() string {
-	return fmt.Sprintf("cgroup %s, open files %d, processes %d", h.Cgroup, h.NofileHard, h.NprocHard)
 }
