@@ -12,12 +12,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
 func main() {
+	// Keeps the jobs off the main thread. It cannot die, so it would stay in a
+	// pod's namespace and pass for one of the pod's processes in /proc.
+	runtime.LockOSThread()
 	if err := serve(os.Stdin, os.Stdout, newNamespaces("/var/run/netns", "/proc")); err != nil {
 		fmt.Fprintln(os.Stderr, "kindlab-agent:", err)
 		os.Exit(1)

@@ -110,9 +110,12 @@ func (n *namespaces) resolvConf(podIP string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var want, have unix.Stat_t
+	var want, have, own, found unix.Stat_t
 	if err := unix.Stat(file, &want); err != nil {
 		return "", fmt.Errorf("looking at %s: %w", file, err)
+	}
+	if err := unix.Stat("/etc/resolv.conf", &own); err != nil {
+		return "", fmt.Errorf("looking at the node's resolv.conf: %w", err)
 	}
 	links, err := filepath.Glob(filepath.Join(n.proc, "[0-9]*", "ns", "net"))
 	if err != nil {
@@ -122,10 +125,13 @@ func (n *namespaces) resolvConf(podIP string) (string, error) {
 		if unix.Stat(link, &have) != nil || have.Ino != want.Ino || have.Dev != want.Dev {
 			continue
 		}
-		// A thread of this agent may be in there as well, but only as a thread:
-		// /proc/<pid>/ns/net is the main thread's.
-		root := filepath.Join(strings.TrimSuffix(link, "/ns/net"), "root")
-		if b, err := os.ReadFile(filepath.Join(root, "etc", "resolv.conf")); err == nil && strings.Contains(string(b), "nameserver") {
+		// A container that is just being made still sees the node's files, and
+		// those would answer for the wrong place.
+		conf := filepath.Join(strings.TrimSuffix(link, "/ns/net"), "root", "etc", "resolv.conf")
+		if unix.Stat(conf, &found) != nil || found.Ino == own.Ino && found.Dev == own.Dev {
+			continue
+		}
+		if b, err := os.ReadFile(conf); err == nil && strings.Contains(string(b), "nameserver") {
 			return string(b), nil
 		}
 	}
