@@ -97,9 +97,10 @@ func (s survives) Run(ctx context.Context, c *Cluster) error {
 			Want: "a writable folder " + s.folder, Look: s.look(),
 		}
 	}
-	zero := int64(0)
+	// Not by force: the pod's place is filled only when its program has ended.
+	second := int64(1)
 	err = c.Kube.CoreV1().Pods(s.pod.Namespace).Delete(ctx, s.pod.Name, metav1.DeleteOptions{
-		GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &before.UID},
+		GracePeriodSeconds: &second, Preconditions: &metav1.Preconditions{UID: &before.UID},
 	})
 	if err != nil {
 		return fmt.Errorf("deleting %s: %w", s.pod, err)
@@ -168,24 +169,54 @@ func (s survives) replacement(ctx context.Context, c *Cluster, old types.UID) (*
 	}
 }
 
+// notThisPod is what guard exits with.
+const notThisPod = 97
+
+// guard makes a shell line run only in the pod that has the address. A kubelet
+// finds the container by the pod's name, and for a moment that may be one of an
+// earlier pod of that name which has not quite ended.
+func guard(p *corev1.Pod, line string) string {
+	if p.Spec.HostNetwork {
+		return line
+	}
+	return fmt.Sprintf(`me=; while read -r ip name; do [ "$ip" = %s ] && me=1; done </etc/hosts; [ -n "$me" ] || exit %d; %s`,
+		p.Status.PodIP, notThisPod, line)
+}
+
 // exec runs a shell line in the pod's first container and returns all it wrote.
 // ok is false when the command ran and failed; err is trouble with the stream.
 func (c *Cluster) exec(ctx context.Context, p *corev1.Pod, line string) (out string, ok bool, err error) {
+	for range 50 {
+		var code int
+		out, code, err = c.execOnce(ctx, p, guard(p, line))
+		if err != nil || code != notThisPod {
+			return out, code == 0, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", false, context.Cause(ctx)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return "", false, fmt.Errorf("running a command in pod %s: an earlier pod of that name does not end", p.Name)
+}
+
+func (c *Cluster) execOnce(ctx context.Context, p *corev1.Pod, line string) (out string, code int, err error) {
 	req := c.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
 			Container: p.Spec.Containers[0].Name, Command: []string{"sh", "-c", line}, Stdout: true, Stderr: true,
 		}, scheme.ParameterCodec)
 	ws, err := remotecommand.NewWebSocketExecutor(c.Config, "GET", req.URL().String())
 	if err != nil {
-		return "", false, fmt.Errorf("opening a stream into pod %s: %w", p.Name, err)
+		return "", 0, fmt.Errorf("opening a stream into pod %s: %w", p.Name, err)
 	}
 	var buf bytes.Buffer
 	err = ws.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &buf, Stderr: &buf})
-	if _, exited := errors.AsType[exec.ExitError](err); exited {
-		return buf.String(), false, nil
+	if exit, exited := errors.AsType[exec.ExitError](err); exited {
+		return buf.String(), exit.ExitStatus(), nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("running a command in pod %s: %w", p.Name, err)
+		return "", 0, fmt.Errorf("running a command in pod %s: %w", p.Name, err)
 	}
-	return buf.String(), true, nil
+	return buf.String(), 0, nil
 }

@@ -43,14 +43,21 @@ func (n Node) IsMap() bool { return n.yaml != nil && n.yaml.Kind == yaml.Mapping
 // Field returns the value of a key of a map; the node itself when there is no
 // such key, so that a problem still points to the right place.
 func (n Node) Field(key string) Node {
+	if value, ok := n.lookup(key); ok {
+		return value
+	}
+	return n
+}
+
+func (n Node) lookup(key string) (Node, bool) {
 	if n.IsMap() {
 		for i := 0; i+1 < len(n.yaml.Content); i += 2 {
 			if n.yaml.Content[i].Value == key {
-				return Node{n.File, n.yaml.Content[i+1]}
+				return Node{n.File, n.yaml.Content[i+1]}, true
 			}
 		}
 	}
-	return n
+	return Node{}, false
 }
 
 // Decode fills into, a pointer to a struct, from a map, strictly: every key

@@ -26,10 +26,10 @@ func (l *Lab) checkFiles(spec Node) Problems {
 	}
 
 	problems = append(problems, l.checkPath(spec.Field("setup").Field("apply"), l.Setup.Apply)...)
-	for i, n := range spec.Field("solutions").items() {
+	for i, n := range spec.list("solutions") {
 		problems = append(problems, l.checkPath(n.Field("apply"), l.Solutions[i].Apply)...)
 	}
-	for i, n := range spec.Field("mistakes").items() {
+	for i, n := range spec.list("mistakes") {
 		problems = append(problems, l.checkPath(n.Field("apply"), l.Mistakes[i].Apply)...)
 	}
 	if l.Solutions != nil && len(l.Solutions) < minSolutions {

@@ -73,7 +73,10 @@ func Load(fsys fs.FS, dir string, validators ...Validator) (*Lab, error) {
 	if root.yaml == nil {
 		return nil, problems.err()
 	}
-	spec := root.Field("spec")
+	spec, ok := root.lookup("spec")
+	if !ok {
+		return nil, problems.err() // nothing to look at further
+	}
 	problems = append(problems, l.checkHead(root)...)
 	problems = append(problems, l.checkFiles(spec)...)
 	problems = append(problems, l.checkTasks(spec)...)
@@ -198,7 +201,7 @@ func (l *Lab) checkHead(root Node) Problems {
 	minutes, _ := spec.Field("minutes").Text()
 	expect(spec.Field("minutes"), minutes != strconv.Itoa(l.Minutes) || l.Minutes >= 1 && l.Minutes <= 120, "expected 1 to 120 minutes, found %d", l.Minutes)
 
-	for _, item := range spec.Field("namespaces").items() {
+	for _, item := range spec.list("namespaces") {
 		text, _ := item.Text()
 		expect(item, dnsLabel.MatchString(text), "expected a namespace's name, found %q", text)
 		expect(item, !strings.HasPrefix(text, "kube-") && text != "default", "a lab cannot own the namespace %s", text)
@@ -213,7 +216,7 @@ func (l *Lab) checkHead(root Node) Problems {
 func (l *Lab) checkTasks(spec Node) Problems {
 	var problems Problems
 	seen := map[string]bool{}
-	for i, n := range spec.Field("tasks").items() {
+	for i, n := range spec.list("tasks") {
 		t := l.Tasks[i]
 		switch {
 		case t.ID == "":
@@ -223,7 +226,7 @@ func (l *Lab) checkTasks(spec Node) Problems {
 			problems = append(problems, n.Field("name").Problem("task %q is there twice", t.ID))
 		}
 		// Only earlier tasks count: that makes a circle impossible.
-		for _, after := range n.Field("after").items() {
+		for _, after := range n.list("after") {
 			if id, _ := after.Text(); !seen[id] {
 				problems = append(problems, after.Problem("expected an earlier task, found %q", id))
 			}
@@ -236,8 +239,8 @@ func (l *Lab) checkTasks(spec Node) Problems {
 		}
 		seen[t.ID] = true
 	}
-	for _, n := range spec.Field("mistakes").items() {
-		for _, fails := range n.Field("fails").items() {
+	for _, n := range spec.list("mistakes") {
+		for _, fails := range n.list("fails") {
 			if id, _ := fails.Text(); !seen[id] {
 				problems = append(problems, fails.Problem("expected a task of this lab, found %q", id))
 			}
@@ -246,13 +249,15 @@ func (l *Lab) checkTasks(spec Node) Problems {
 	return problems
 }
 
-// items returns the elements of a list, and none for anything else.
-func (n Node) items() []Node {
-	if n.yaml == nil || n.yaml.Kind != yaml.SequenceNode {
+// list returns the elements of the list under a key, and none when there is
+// something else.
+func (n Node) list(key string) []Node {
+	value, ok := n.lookup(key)
+	if !ok || value.yaml.Kind != yaml.SequenceNode {
 		return nil
 	}
-	items := make([]Node, len(n.yaml.Content))
-	for i, c := range n.yaml.Content {
+	items := make([]Node, len(value.yaml.Content))
+	for i, c := range value.yaml.Content {
 		items[i] = Node{n.File, c}
 	}
 	return items
