@@ -23,6 +23,8 @@ const (
 	baseline = "kindlab-bench-baseline"
 	// launchLimit is the time a command that needs no cluster may take: list and shell completion.
 	launchLimit = 40 * time.Millisecond
+	// rebootLimit is the time in which a cluster whose nodes were all stopped is to be back, with the learner's work.
+	rebootLimit = 20 * time.Second
 )
 
 // bench runs commands from the repository's root and keeps what the rows need.
@@ -85,8 +87,20 @@ func (b *bench) up(image string) {
 		what: "kindlab up --nodes " + nodes, ours: time.Since(began), baseline: plain, limit: 1.25,
 		note: "kind create cluster, then nodes Ready and routes between them",
 	})
+	b.reboot(environment)
 	again := b.repeat(3, func() { b.run("up", "--name", ours, "--nodes", nodes) })
 	b.rows = append(b.rows, row{what: "kindlab up, already running", ours: again, note: "proved again"})
+}
+
+// reboot times the way back after every node was stopped.
+func (b *bench) reboot(environment []string) {
+	engineName := strings.TrimPrefix(environment[0], "KIND_EXPERIMENTAL_PROVIDER=")
+	b.commandWith(environment, "bash", "-c", fmt.Sprintf("%[1]s ps --quiet --filter label=io.x-k8s.kind.cluster=%[2]s | xargs %[1]s stop --time=10", engineName, ours))
+	began := time.Now()
+	b.run("up", "--name", ours)
+	b.rows = append(b.rows, row{
+		what: "kindlab up, all nodes stopped", ours: time.Since(began), baseline: rebootLimit, limit: 1, note: "baseline: the 20 s limit",
+	})
 }
 
 // checks times the grade of each lab, solved, beside a script that asks the same with kubectl.

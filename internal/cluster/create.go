@@ -119,7 +119,7 @@ func (m *Manager) preflight(ctx context.Context, nodes int) error {
 	}
 	free, err := engine.DiskFree(dir)
 	if err != nil {
-		return nil // the engine keeps its storage in a virtual machine
+		return nil //nolint:nilerr // the engine keeps its storage in a virtual machine
 	}
 	return enoughDisk(dir, free)
 }

@@ -230,7 +230,7 @@ func (m *Manager) elect(ctx context.Context, name string) error {
 func (m *Manager) portFree(ctx context.Context, name string) error {
 	cfg, err := m.cluster(name).RESTConfig()
 	if err != nil {
-		return nil // the kubeconfig is gone and will be written anew; the engine reports the port by itself
+		return nil //nolint:nilerr // the kubeconfig is gone and will be written anew; the engine reports the port by itself
 	}
 	server, err := url.Parse(cfg.Host)
 	if err != nil {
