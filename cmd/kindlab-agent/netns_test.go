@@ -281,6 +281,9 @@ func TestResolvConfIsThePods(t *testing.T) {
 	// The sandbox's own process is in the pod's namespace with an empty file.
 	s.link(t, filepath.Join(s.dir, "cni-db"), filepath.Join(s.proc, "1", "ns", "net"))
 	s.write(t, filepath.Join(s.proc, "1", "root", "etc", "resolv.conf"), "")
+	// A container that is being made still sees the node's own file.
+	s.link(t, filepath.Join(s.dir, "cni-db"), filepath.Join(s.proc, "2", "ns", "net"))
+	s.link(t, "/etc/resolv.conf", filepath.Join(s.proc, "2", "root", "etc", "resolv.conf"))
 	for _, ip := range []string{"10.244.1.6", "10.244.1.7"} {
 		got, err := s.namespaces().resolvConf(ip)
 		if want := "nameserver " + ip + "\n"; err != nil || got != want {
