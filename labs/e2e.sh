@@ -1,15 +1,24 @@
 #!/usr/bin/env bash
-# Every test that needs a real cluster. The tests of clusters themselves make their own; the labs share one of three
-# nodes, made here, or the one that KINDLAB_E2E_CLUSTER names.
+# Every test that needs a real cluster: first the labs, on one of three nodes made here (or the one that
+# KINDLAB_E2E_CLUSTER names), then the tests that make and break clusters of their own with the same node image, and
+# where that image was built here, the build. One after the other: few hosts have room for two clusters.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-image=$(bin/kindlab image build --quiet)
-export KINDLAB_E2E_IMAGE=$image
-go test -tags e2e -count=1 -p 1 -timeout 40m ./internal/engine/... ./internal/nodeimage/... ./internal/cluster/...
+suite() { go test -tags e2e -count=1 -p 1 -timeout 40m "$@"; }
 
-if [ -z "${KINDLAB_E2E_CLUSTER:-}" ]; then
-  export KINDLAB_E2E_CLUSTER=kindlab-test
-  trap 'bin/kindlab down --name "$KINDLAB_E2E_CLUSTER"' EXIT
-  bin/kindlab up --name "$KINDLAB_E2E_CLUSTER" --nodes 3 --image "$image"
-fi
-go test -tags e2e -count=1 -p 1 -timeout 40m ./labs/... ./internal/cli/...
+borrowed=${KINDLAB_E2E_CLUSTER:-}
+export KINDLAB_E2E_CLUSTER=${borrowed:-kindlab-test}
+down() { [ -n "$borrowed" ] || bin/kindlab down --name "$KINDLAB_E2E_CLUSTER"; }
+trap down EXIT
+[ -n "$borrowed" ] || bin/kindlab up --name "$KINDLAB_E2E_CLUSTER" --nodes 3
+KINDLAB_E2E_IMAGE=$(bin/kindlab status --name "$KINDLAB_E2E_CLUSTER" --output json | sed -n 's/.*"image": "\(.*\)".*/\1/p')
+export KINDLAB_E2E_IMAGE
+suite ./labs/...
+
+down
+trap - EXIT
+suite ./internal/engine/... ./internal/cluster/...
+case $KINDLAB_E2E_IMAGE in
+localhost/kindlab/*) suite ./internal/nodeimage/... ;;
+*) echo "The node image comes from a registry: the tests of building one need a host without." ;;
+esac

@@ -19,7 +19,7 @@ echo "Building the suite of Kubernetes $version …"
   -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$version" k8s.io/kubernetes/test/e2e)
 
 bin/kindlab up --name "$name" --nodes 3
-kubeconfig=$(bin/kindlab status --name "$name" --output json | jq -r .kubeconfig)
+kubeconfig=$(bin/kindlab status --name "$name" --output json | sed -n 's/.*"kubeconfig": "\(.*\)".*/\1/p')
 
 failed=0
 table="| specs | passed | failed | time |\n|---|---|---|---|"
