@@ -402,6 +402,25 @@ func TestResetWipesAndStopDeletes(t *testing.T) {
 	}
 }
 
+// What has finalizers is there for a while after its deletion was asked for.
+func TestWipeWaitsForWhatLingers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, d := clusterOf(configMap("shop", "slow"))
+		asked := 0
+		d.PrependReactor("delete", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+			asked++
+			return asked < 3, nil, nil // unhandled, it reaches the objects
+		})
+		if err := wipe(t.Context(), c, "shop", []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := left(t, d, "configmaps"); len(got) > 0 || asked != 3 {
+			t.Errorf("%v is left after %d deletions, want nothing after 3", got, asked)
+		}
+	})
+}
+
 func TestDeletable(t *testing.T) {
 	t.Parallel()
 	want := []schema.GroupVersionResource{
