@@ -19,7 +19,7 @@ const (
 	// youth is how long a new pod may be refused for no fault of the learner:
 	// its address reaches the policy engine and the node's rules a while after the
 	// pod runs, and on a busy laptop that while is long.
-	youth = 20 * time.Second
+	youth = 10 * time.Second
 	// calm is how long the objects must have been as they are before "nobody
 	// else answers" is believed.
 	calm = 2 * time.Second
