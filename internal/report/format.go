@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // A Format is a way to write a Report.
@@ -107,9 +108,9 @@ func writeWhy(b *strings.Builder, t Task, s Style) {
 	case Failed:
 	}
 	for _, f := range t.Findings {
-		fmt.Fprintf(b, "%s%s\n", indent, f.Is)
+		fmt.Fprintf(b, "%s%s\n", indent, plain(f.Is, indent))
 		for _, line := range f.More {
-			fmt.Fprintf(b, "%s  %s\n", indent, line)
+			fmt.Fprintf(b, "%s  %s\n", indent, plain(line, indent))
 		}
 		if f.Want != "" {
 			fmt.Fprintf(b, "%swanted: %s\n", indent, f.Want)
@@ -118,6 +119,17 @@ func writeWhy(b *strings.Builder, t Task, s Style) {
 			fmt.Fprintf(b, "%slook:   %s\n", indent, s.paint(dim, f.Look))
 		}
 	}
+}
+
+// plain indents further lines, and takes out control characters: the text may quote a cluster, and a cluster must not
+// write to the learner's terminal.
+func plain(text, indent string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return -1
+		}
+		return r
+	}, strings.ReplaceAll(text, "\n", "\n"+indent))
 }
 
 // SGR codes of the colours in use.

@@ -144,6 +144,9 @@ func removeObject(ctx context.Context, c *check.Cluster, l *lab.Lab, ref lab.Ref
 	if ref.Namespace == "" {
 		ref.Namespace = l.Namespaces[0]
 	}
+	if !slices.Contains(l.Namespaces, ref.Namespace) {
+		return fmt.Errorf("deleting %s: namespace %s is not one of the lab's", ref, ref.Namespace)
+	}
 	gvr, err := c.Mapper.ResourceFor(resourceOf(ref.Kind))
 	if err != nil {
 		return fmt.Errorf("deleting %s: %w", ref, err)
