@@ -16,8 +16,9 @@ import (
 // program is one compiled expression. Besides its answer it remembers values on
 // the way, so that a failure says what was there and not only "false".
 type program struct {
-	ast *cel.Ast
-	run cel.Program
+	ast   *cel.Ast
+	run   cel.Program // within maxCost
+	track cel.Program // the same, keeping what it saw
 }
 
 // maxCost bounds one evaluation, in CEL's units: about a tenth of a second, the
@@ -47,17 +48,22 @@ func compileCEL(text string) (program, error) {
 	if a.OutputType() != cel.BoolType && a.OutputType() != cel.DynType {
 		return program{}, fmt.Errorf("it is of type %s", a.OutputType())
 	}
-	run, err := env.Program(a, cel.EvalOptions(cel.OptTrackState), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
+	run, err := env.Program(a, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
 	if err != nil {
 		return program{}, err
 	}
-	return program{a, run}, nil
+	// Tracking state switches the counting of costs off, so what is tracked has been run within the limit before.
+	track, err := env.Program(a, cel.EvalOptions(cel.OptTrackState), cel.InterruptCheckFrequency(100))
+	if err != nil {
+		return program{}, err
+	}
+	return program{a, run, track}, nil
 }
 
 // eval returns the answer, and for a no what was seen. A field or an element
 // that the object does not have is a no as well: the learner left it out.
 func (p program) eval(ctx context.Context, vars map[string]any) (ok bool, saw string, err error) {
-	val, details, err := p.run.ContextEval(ctx, vars)
+	val, _, err := p.run.ContextEval(ctx, vars)
 	if err != nil {
 		if text := err.Error(); strings.Contains(text, "no such key") || strings.Contains(text, "index out of bounds") {
 			return false, text, nil
@@ -70,6 +76,10 @@ func (p program) eval(ctx context.Context, vars map[string]any) (ok bool, saw st
 	}
 	if answer {
 		return true, "", nil
+	}
+	_, details, err := p.track.ContextEval(ctx, vars)
+	if err != nil {
+		return false, "", err
 	}
 	return false, p.values(details.State()), nil
 }

@@ -205,6 +205,7 @@ func TestProblemsOfParameters(t *testing.T) {
 		{"http: {url: http://web/}", "1:13: expected either from or outside: true"},
 		{"http: {outside: true, url: http://web/}", "1:34: expected {node} in the URL exactly when it is asked from outside"},
 		{"http: {from: {pods: a}, url: 'https://web/'}", `1:36: expected a URL such as http://web/hostname, found "https://web/"`},
+		{"http: {from: {pods: a}, url: 'http://web:99999/'}", "1:36: expected a port from 1 to 65535, found 99999"},
 		{"http: {from: {pods: a}, url: 'http://web/', every: true}", "1:58: expected by: every one of which pods?"},
 		{"http: {from: {pods: 'a in'}, url: 'http://web/'}", "1:27: expected a label selector such as app=web"},
 		{"survives: {delete: deployment/web, folder: /data}", `1:26: expected a pod such as pod/web-0, found "deployment/web"`},

@@ -64,8 +64,12 @@ func (httpKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	}
 	if err == nil && u != nil {
 		h.host, h.path, h.port = u.Hostname(), u.RequestURI(), 80
-		if port, err := strconv.Atoi(u.Port()); err == nil {
-			h.port = port
+		if text := u.Port(); text != "" {
+			port, err := strconv.ParseUint(text, 10, 16)
+			if err != nil || port == 0 {
+				problems = append(problems, n.Field("url").Problem("expected a port from 1 to 65535, found %s", text))
+			}
+			h.port = int(port)
 		}
 	}
 	h.namespace = s.Namespace

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -167,6 +168,9 @@ func (r reach) Run(ctx context.Context, c *Cluster) error {
 				}
 			}
 		}
+	}
+	if len(all) == 0 {
+		return errors.New("the table asks nothing: its clients and its targets are the same pod")
 	}
 	controls := r.controls(to)
 	all = append(all, controls...)

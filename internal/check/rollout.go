@@ -87,12 +87,12 @@ func (r Rollout) Run(ctx context.Context, c *Cluster) error {
 	}
 	f := &Failure{Look: look}
 	switch {
+	case p.observed < p.generation:
+		f.Is, f.Settling = fmt.Sprintf("the controller has not seen the latest change of %s", r.Ref), true
+		return f
 	case want != p.want, p.want == 0:
 		f.Is = fmt.Sprintf("%s asks for %d replicas", r.Ref, p.want)
 		f.Want = fmt.Sprint(max(want, 1))
-		return f
-	case p.observed < p.generation:
-		f.Is, f.Settling = fmt.Sprintf("the controller has not seen the latest change of %s", r.Ref), true
 		return f
 	case p.ready < want || p.updated < want || p.replica > want:
 		f.Is = fmt.Sprintf("%s has %d ready and %d up-to-date replicas", r.Ref, p.ready, p.updated)

@@ -60,8 +60,11 @@ func (t tableText) parse(clients, targets []string) (table, lab.Problems) {
 				bad(i, "expected a head: %s and the names of targets", corner)
 			}
 			out.columns = f[1:]
-			for _, name := range f[1:] {
+			for column, name := range f[1:] {
 				names(i, name, targets, "target")
+				if slices.Contains(f[1:column+1], name) {
+					bad(i, "target %q has two columns", name)
+				}
 			}
 			continue
 		case len(f) != len(out.columns)+1:
@@ -100,7 +103,8 @@ func (t table) draw(found map[[2]string]bool) []string {
 		lines[0] += fmt.Sprintf("  %-*s", cellWidth(c), c)
 	}
 	for _, r := range t.rows {
-		line := fmt.Sprintf("%-*s", width, r)
+		var line strings.Builder
+		line.WriteString(fmt.Sprintf("%-*s", width, r))
 		for _, c := range t.columns {
 			want, asked := t.allow[[2]string{r, c}]
 			cell := "-"
@@ -110,9 +114,9 @@ func (t table) draw(found map[[2]string]bool) []string {
 					cell += ", want " + word(want)
 				}
 			}
-			line += fmt.Sprintf("  %-*s", cellWidth(c), cell)
+			line.WriteString(fmt.Sprintf("  %-*s", cellWidth(c), cell))
 		}
-		lines = append(lines, strings.TrimRight(line, " "))
+		lines = append(lines, strings.TrimRight(line.String(), " "))
 	}
 	lines[0] = strings.TrimRight(lines[0], " ")
 	return lines

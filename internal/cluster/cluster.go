@@ -156,7 +156,7 @@ func (n Node) load(ctx context.Context, path string) error {
 
 // contextReader ends with the context: kind's load has none.
 type contextReader struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // kind's exec.Cmd interface has no place for it
 	io.Reader
 }
 

@@ -54,9 +54,11 @@ func engineFindings(ctx context.Context, e *engine.Engine) []Finding {
 	if e.Name() == "podman" {
 		// Where iptables is missing there is no dockerd that could have set the policy either.
 		if rules, err := engine.ForwardRules(ctx); err == nil && engine.ForwardDropped(rules) {
-			findings = append(findings, Finding{"forward", Warn,
+			findings = append(findings, Finding{
+				"forward", Warn,
 				"the firewall drops forwarded packets, as a running dockerd makes it do: pods on different nodes will not reach each other",
-				"use docker (--engine docker), stop dockerd, or allow forwarding: iptables -P FORWARD ACCEPT"})
+				"use docker (--engine docker), stop dockerd, or allow forwarding: iptables -P FORWARD ACCEPT",
+			})
 		}
 	}
 	return findings
@@ -92,8 +94,10 @@ func capabilityFinding(h engine.Host, engineName string) Finding {
 	case h.SysResource:
 		return Finding{ID: "capabilities", Level: OK, What: "privileged containers get every capability they ask for"}
 	case engineName == "docker":
-		return Finding{"capabilities", Warn, "CAP_SYS_RESOURCE is missing here: a Docker daemon under the same limit cannot start privileged containers",
-			"if up fails with `unable to apply caps`, use podman: --engine podman"}
+		return Finding{
+			"capabilities", Warn, "CAP_SYS_RESOURCE is missing here: a Docker daemon under the same limit cannot start privileged containers",
+			"if up fails with `unable to apply caps`, use podman: --engine podman",
+		}
 	}
 	return Finding{ID: "capabilities", Level: OK, What: "CAP_SYS_RESOURCE is missing; podman is configured to do without"}
 }
@@ -103,8 +107,10 @@ const neededFiles = 4096
 
 func limitsFinding(h engine.Host) Finding {
 	if h.NofileHard < neededFiles {
-		return Finding{"limits", Warn, fmt.Sprintf("a process may open only %d files", h.NofileHard),
-			fmt.Sprintf("raise the hard limit: ulimit -Hn %d, as root", neededFiles)}
+		return Finding{
+			"limits", Warn, fmt.Sprintf("a process may open only %d files", h.NofileHard),
+			fmt.Sprintf("raise the hard limit: ulimit -Hn %d, as root", neededFiles),
+		}
 	}
 	return Finding{ID: "limits", Level: OK, What: "the limits of open files and processes are high enough"}
 }

@@ -82,7 +82,8 @@ func TestNodesReady(t *testing.T) {
 	t.Parallel()
 	node := func(name string, status corev1.ConditionStatus) *corev1.Node {
 		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{
-			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}}}}
+			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}},
+		}}
 	}
 	kube := fake.NewClientset(node("n0", corev1.ConditionTrue), node("n1", corev1.ConditionUnknown))
 	for nodes, want := range map[string]string{"n0": "", "n0 n1": "node n1 is not Ready", "n0 n2": "node n2 has not joined"} {

@@ -38,8 +38,10 @@ func (m *Manager) Status(ctx context.Context, name string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Name: name, Engine: f.state.Engine, Image: f.state.Image, Phase: string(f.state.Phase),
-		Kubeconfig: m.kubeconfig(name), Nodes: []NodeStatus{}}
+	s := Status{
+		Name: name, Engine: f.state.Engine, Image: f.state.Image, Phase: string(f.state.Phase),
+		Kubeconfig: m.kubeconfig(name), Nodes: []NodeStatus{},
+	}
 	for _, box := range f.containers {
 		s.Nodes = append(s.Nodes, NodeStatus{Name: box.name, Running: box.running})
 	}
@@ -94,8 +96,10 @@ func (s *Status) observe(ctx context.Context, kube kubernetes.Interface) error {
 	for _, pod := range pods.Items {
 		if !podReady(pod) {
 			healthy.Level = Warn
-			s.Findings = append(s.Findings, Finding{"system", Warn, "pod kube-system/" + pod.Name + " is not ready",
-				"if it stays so: kubectl -n kube-system describe pod " + pod.Name})
+			s.Findings = append(s.Findings, Finding{
+				"system", Warn, "pod kube-system/" + pod.Name + " is not ready",
+				"if it stays so: kubectl -n kube-system describe pod " + pod.Name,
+			})
 		}
 	}
 	if healthy.Level == OK {

@@ -46,8 +46,10 @@ func TestReadHost(t *testing.T) {
 		t.Errorf("sandbox = %+v\nwant      %+v", got, want)
 	}
 	got = ReadHost(desktop()).ReadKernel(desktop())
-	want = Host{Cgroup: CgroupV2, SysResource: true, Systemd: true, NofileHard: 1 << 20, NprocHard: unlimited, Crun: true,
-		LibModules: true, NFTables: true, NFTablesSeen: true}
+	want = Host{
+		Cgroup: CgroupV2, SysResource: true, Systemd: true, NofileHard: 1 << 20, NprocHard: unlimited, Crun: true,
+		LibModules: true, NFTables: true, NFTablesSeen: true,
+	}
 	if got != want {
 		t.Errorf("desktop = %+v\nwant      %+v", got, want)
 	}
@@ -73,8 +75,10 @@ func TestPodmanConf(t *testing.T) {
 	if !host.needsPodmanConf() {
 		t.Error("the sandbox was found to need no configuration")
 	}
-	for _, want := range []string{`default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]`, `runtime = "runc"`,
-		`cgroup_manager = "cgroupfs"`, `events_logger = "file"`, `network_backend = "netavark"`, `"/usr/lib/podman"`} {
+	for _, want := range []string{
+		`default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]`, `runtime = "runc"`,
+		`cgroup_manager = "cgroupfs"`, `events_logger = "file"`, `network_backend = "netavark"`, `"/usr/lib/podman"`,
+	} {
 		if !strings.Contains(host.podmanConf(), want) {
 			t.Errorf("configuration lacks %s:\n%s", want, host.podmanConf())
 		}

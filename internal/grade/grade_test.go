@@ -92,8 +92,13 @@ func TestVerdicts(t *testing.T) {
 		// One more look, after the deadline.
 		{"not yet for ever", says("look", notYet()), report.Settling, report.Finding{Check: "look", Is: "1 of 2 ready"}, settle + poll},
 		{"an error, at once", says("look", errors.New("refused"), nil), report.Unknown, report.Finding{Check: "look", Is: "refused"}, 0},
-		{"a panic", fake{name: "look", run: func(context.Context, *check.Cluster) error { panic("boom") }},
-			report.Unknown, report.Finding{Check: "look", Is: "the check has a bug: boom\n"}, 0},
+		{
+			"a panic",
+			fake{name: "look", run: func(context.Context, *check.Cluster) error { panic("boom") }},
+			report.Unknown,
+			report.Finding{Check: "look", Is: "the check has a bug: boom\n"},
+			0,
+		},
 		{"slow, and in time", fake{name: "look", run: func(context.Context, *check.Cluster) error {
 			<-time.After(timeout - 1)
 			return wrong()

@@ -68,7 +68,7 @@ func (n Node) Decode(into any) Problems {
 }
 
 func decode(n Node, v reflect.Value) Problems {
-	if d, ok := v.Addr().Interface().(Decoder); ok {
+	if d, ok := reflect.TypeAssert[Decoder](v.Addr()); ok {
 		return d.DecodeNode(n)
 	}
 	if n.yaml.Kind == yaml.AliasNode || n.yaml.Anchor != "" {
@@ -196,8 +196,8 @@ func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {
 
 func keys(t reflect.Type) []string {
 	var names []string
-	for i := range t.NumField() {
-		if name, _ := tagOf(t.Field(i)); name != "" {
+	for field := range t.Fields() {
+		if name, _ := tagOf(field); name != "" {
 			names = append(names, name)
 		}
 	}

@@ -3,6 +3,7 @@ package lab
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -65,12 +66,7 @@ func (l *Lab) checkHints(task string) Problems {
 }
 
 func containsEmpty(list []string) bool {
-	for _, s := range list {
-		if s == "" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, "")
 }
 
 // checkPath validates a reference to a manifest or a folder of manifests. A

@@ -16,11 +16,14 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
-// A Job is one attempt and an Outcome what it came to; see package dial.
+// The words of package dial, for those who send jobs from here.
 type (
-	Job     = dial.Job
+	// Job is one attempt.
+	Job = dial.Job
+	// Outcome is what a job came to.
 	Outcome = dial.Outcome
-	Result  = dial.Result
+	// Result is the name of an outcome.
+	Result = dial.Result
 )
 
 // A Node is a machine of the cluster that takes commands.
@@ -74,13 +77,14 @@ func embedded() ([]byte, error) {
 
 // Close ends the agents' streams.
 func (s *Session) Close() error {
+	// First, because it ends the streams: a job that an agent does not read would keep its link busy for ever.
+	s.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.links {
 		l.close()
 	}
 	s.links = map[string]*link{}
-	s.stop()
 	return nil
 }
 

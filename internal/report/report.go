@@ -2,7 +2,10 @@
 // written in. Every format is written from the one Report.
 package report
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Verdict is how a task stands.
 type Verdict string
@@ -73,7 +76,7 @@ func (r Report) Count(v Verdict) int {
 // we could not tell all.
 func (r Report) ExitCode() int {
 	code := 0
-	for _, t := range append(r.Tasks[:len(r.Tasks):len(r.Tasks)], r.Safeguards...) {
+	for _, t := range append(slices.Clip(r.Tasks), r.Safeguards...) {
 		switch t.Verdict {
 		case Failed, Settling:
 			return 1

@@ -84,8 +84,11 @@ type fakeDiscovery struct {
 func (d fakeDiscovery) ServerPreferredNamespacedResources() ([]*metav1.APIResourceList, error) {
 	all := metav1.Verbs{"list", "delete", "deletecollection"}
 	return []*metav1.APIResourceList{{GroupVersion: "v1", APIResources: []metav1.APIResource{
-		{Name: "configmaps", Verbs: all}, {Name: "serviceaccounts", Verbs: all}, {Name: "events", Verbs: all},
-		{Name: "bindings", Verbs: metav1.Verbs{"create"}}, {Name: "services", Verbs: metav1.Verbs{"list", "delete"}},
+		{Name: "configmaps", Verbs: all},
+		{Name: "serviceaccounts", Verbs: all},
+		{Name: "events", Verbs: all},
+		{Name: "bindings", Verbs: metav1.Verbs{"create"}},
+		{Name: "services", Verbs: metav1.Verbs{"list", "delete"}},
 	}}, {GroupVersion: "apps/v1", APIResources: []metav1.APIResource{{Name: "deployments", Verbs: all}}}}, d.err
 }
 
@@ -424,7 +427,8 @@ func TestWipeWaitsForWhatLingers(t *testing.T) {
 func TestDeletable(t *testing.T) {
 	t.Parallel()
 	want := []schema.GroupVersionResource{
-		{Version: "v1", Resource: "configmaps"}, {Version: "v1", Resource: "serviceaccounts"},
+		{Version: "v1", Resource: "configmaps"},
+		{Version: "v1", Resource: "serviceaccounts"},
 		{Group: "apps", Version: "v1", Resource: "deployments"},
 	}
 	down := &discovery.ErrGroupDiscoveryFailed{Groups: map[schema.GroupVersion]error{{Group: "metrics.k8s.io"}: errors.New("down")}}
