@@ -104,7 +104,7 @@ func (t table) draw(found map[[2]string]bool) []string {
 	}
 	for _, r := range t.rows {
 		var line strings.Builder
-		line.WriteString(fmt.Sprintf("%-*s", width, r))
+		fmt.Fprintf(&line, "%-*s", width, r)
 		for _, c := range t.columns {
 			want, asked := t.allow[[2]string{r, c}]
 			cell := "-"
@@ -114,7 +114,7 @@ func (t table) draw(found map[[2]string]bool) []string {
 					cell += ", want " + word(want)
 				}
 			}
-			line.WriteString(fmt.Sprintf("  %-*s", cellWidth(c), cell))
+			fmt.Fprintf(&line, "  %-*s", cellWidth(c), cell)
 		}
 		lines = append(lines, strings.TrimRight(line.String(), " "))
 	}
