@@ -20,8 +20,7 @@ import (
 // go.mod alone.
 type Recipe struct {
 	Debian struct {
-		Suite  string `json:"suite"`
-		Mirror string `json:"mirror"`
+		Suite string `json:"suite"`
 	} `json:"debian"`
 	Rootfs struct {
 		Node  []string `json:"node"`

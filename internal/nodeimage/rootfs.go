@@ -22,7 +22,7 @@ func (b *Builder) rootfs(ctx context.Context, name string, packages []string) (s
 	title := fmt.Sprintf("Debian %s with %d packages (%s)", debian.Suite, len(packages), name)
 	return b.cache.step(ctx, "rootfs."+name, title, k, func(ctx context.Context, dir string) error {
 		arguments := append([]string{
-			"-s", "--", filepath.Join(dir, "root.tar"), debian.Suite, debian.Mirror, filepath.Join(b.cache.dir, "debs"),
+			"-s", "--", filepath.Join(dir, "root.tar"), debian.Suite, filepath.Join(b.cache.dir, "debs"),
 		}, packages...)
 		command := exec.CommandContext(ctx, "bash", arguments...)
 		command.Stdin = strings.NewReader(string(script))
