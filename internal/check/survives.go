@@ -109,14 +109,14 @@ func (s survives) Run(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return err
 	}
-	out, ok, err = c.exec(ctx, after, "cat "+file)
+	kept, saw, err := s.holds(ctx, c, after, file, mark)
 	if err != nil {
 		return err
 	}
-	if !ok || strings.TrimSpace(out) != mark {
+	if !kept {
 		return &Failure{
 			Is:   fmt.Sprintf("what %s wrote into %s was gone after the pod was deleted", s.pod, s.folder),
-			Want: "the same data in the pod that took its place", Look: s.look(),
+			Want: "the same data in the pod that took its place", Look: s.look(), More: saw,
 		}
 	}
 	_, _, _ = c.exec(ctx, after, "rm -f "+file) // left behind, it would only be litter
@@ -126,6 +126,26 @@ func (s survives) Run(ctx context.Context, c *Cluster) error {
 		}
 	}
 	return nil
+}
+
+// holds asks whether the file has the mark. The shell compares, because an exit code arrives where the last words of a
+// short command may be lost; and a no is believed only when it comes again and again.
+func (s survives) holds(ctx context.Context, c *Cluster, p *corev1.Pod, file, mark string) (kept bool, saw []string, err error) {
+	for range 5 {
+		out, ok, err := c.exec(ctx, p, fmt.Sprintf(`[ "$(cat %s)" = %s ]`, file, mark))
+		if err != nil || ok {
+			return ok, nil, err
+		}
+		if out = strings.TrimSpace(out); out != "" {
+			saw = []string{out}
+		}
+		select {
+		case <-ctx.Done():
+			return false, nil, context.Cause(ctx)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return false, saw, nil
 }
 
 func (s survives) look() string {
