@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,7 +40,8 @@ func NewBuilder(recipe *Recipe, engine Engine, dir string, steps Steps) *Builder
 	return &Builder{recipe: recipe, engine: engine, steps: steps, cache: &cache{dir: dir, steps: steps}}
 }
 
-// neededDisk is what a build from nothing takes at its peak in the build folder, in bytes: measured, rounded up.
+// neededDisk is what a build from nothing takes at its peak in the build folder, in bytes: the sizes of all outputs and
+// of the archives on the way, added up and rounded up.
 // Go's own module and build caches come on top.
 const neededDisk = 5 << 30
 
@@ -159,11 +159,4 @@ func (b *Builder) enoughDisk() error {
 			"free some space, or set XDG_CACHE_HOME to a folder on a larger disk")
 	}
 	return nil
-}
-
-func removeQuietly(name string) {
-	// The next build overwrites it; only its space is lost until then.
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -53,7 +54,7 @@ func (b *Builder) node(ctx context.Context, reference, label string, archives ..
 		return err
 	}
 	archive := filepath.Join(b.cache.dir, "node-image.tar"+partial)
-	defer removeQuietly(archive)
+	defer func() { _ = os.Remove(archive) }() // left behind, it would be overwritten by the next build
 	if err := tarball.WriteToFile(archive, tag, image); err != nil {
 		return fmt.Errorf("writing the node image: %w", err)
 	}
