@@ -146,7 +146,7 @@ func (h httpCheck) Run(ctx context.Context, c *Cluster) error {
 		worst, err := h.judge(ctx, c, c.Prober.Probe(ctx, jobs), owners, answerers)
 		_, no := errors.AsType[*Failure](err)
 		switch {
-		case err == nil && h.by != nil && time.Since(c.lastChange(ctx, h.Objects())) < calm:
+		case err == nil && h.by != nil && time.Since(c.lastChange(ctx, h.Objects())) < calm && !h.leadsOnlyTo(ctx, c, answerers):
 			// A pod that must not answer may be on its way into the rules.
 		case !no || time.Since(start) > patience(worst):
 			return err

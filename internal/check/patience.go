@@ -21,7 +21,7 @@ const (
 	// pod runs, and on a busy laptop that while is long.
 	youth = 10 * time.Second
 	// calm is how long the objects must have been as they are before "nobody
-	// else answers" is believed.
+	// else answers" is believed, where a pod that must not answer could.
 	calm = 2 * time.Second
 )
 

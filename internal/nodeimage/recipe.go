@@ -26,6 +26,11 @@ type Recipe struct {
 		Node  []string `json:"node"`
 		Tools []string `json:"tools"`
 	} `json:"rootfs"`
+	// Units are those of systemd that the node starts, and those of Debian that a node has no use for.
+	Units struct {
+		Enabled []string `json:"enabled"`
+		Masked  []string `json:"masked"`
+	} `json:"units"`
 	Binaries []Group  `json:"binaries"`
 	Applets  []string `json:"applets"`
 	Images   []Image  `json:"images"`

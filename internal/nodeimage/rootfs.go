@@ -40,7 +40,10 @@ func (b *Builder) nodeFiles(ctx context.Context, source string, binaries map[str
 	if err != nil {
 		return "", err
 	}
-	parts := []string{files, keyOfDir(source), b.recipe.KubernetesVersion(), strings.Join(b.recipe.Applets, " ")}
+	parts := []string{
+		files, keyOfDir(source), b.recipe.KubernetesVersion(), strings.Join(b.recipe.Applets, " "),
+		strings.Join(b.recipe.Units.Enabled, " "), strings.Join(b.recipe.Units.Masked, " "),
+	}
 	for _, group := range b.recipe.Binaries {
 		parts = append(parts, keyOfDir(binaries[group.Group]))
 	}
@@ -53,7 +56,8 @@ func (b *Builder) nodeFiles(ctx context.Context, source string, binaries map[str
 		for _, step := range []func() error{
 			func() error { return b.kindFiles(kind, root) },
 			func() error { return b.installBinaries(binaries, root) },
-			func() error { return enableUnits(root) },
+			func() error { return copyTree(b.recipe.files, "files/root", root, sameName) },
+			func() error { return b.enableUnits(root) },
 			func() error { return b.containerdConfig(ctx, root) },
 			func() error { return b.kindManifests(root) },
 			func() error { return tarFolder(ctx, root, filepath.Join(dir, "root.tar")) },
@@ -69,10 +73,9 @@ func (b *Builder) nodeFiles(ctx context.Context, source string, binaries map[str
 
 func (b *Builder) kindFiles(kind, root string) error {
 	base := os.DirFS(filepath.Join(kind, "images", "base", "files"))
-	same := func(name string) string { return name }
 	// A merged-usr Debian has no /usr/local of its own to clash with; all other paths are kind's.
 	for _, folder := range []string{"etc", "kind", "usr"} {
-		if err := copyTree(base, folder, filepath.Join(root, folder), same); err != nil {
+		if err := copyTree(base, folder, filepath.Join(root, folder), sameName); err != nil {
 			return err
 		}
 	}
@@ -103,19 +106,21 @@ func (b *Builder) installBinaries(binaries map[string]string, root string) error
 }
 
 // enableUnits does by links what systemctl enable and mask do in kind's Dockerfile: there is no systemd to ask here.
-func enableUnits(root string) error {
-	wants := filepath.Join(root, "etc/systemd/system/multi-user.target.wants")
+func (b *Builder) enableUnits(root string) error {
+	system := filepath.Join(root, "etc/systemd/system")
+	wants := filepath.Join(system, "multi-user.target.wants")
 	if err := os.MkdirAll(wants, 0o755); err != nil {
 		return err
 	}
 	var failures []error
-	for _, unit := range []string{"kubelet.service", "containerd.service", "undo-mount-hacks.service"} {
+	for _, unit := range b.recipe.Units.Enabled {
 		failures = append(failures, os.Symlink("/etc/systemd/system/"+unit, filepath.Join(wants, unit)))
 	}
-	// binfmt_misc belongs to the host's kernel.
-	failures = append(failures, os.Symlink("/dev/null", filepath.Join(root, "etc/systemd/system/systemd-binfmt.service")))
+	for _, unit := range b.recipe.Units.Masked {
+		failures = append(failures, os.Symlink("/dev/null", filepath.Join(system, unit)))
+	}
 	// kind has no fuse-overlayfs snapshotter here: it serves rootless engines only.
-	failures = append(failures, os.Remove(filepath.Join(root, "etc/systemd/system/containerd-fuse-overlayfs.service")))
+	failures = append(failures, os.Remove(filepath.Join(system, "containerd-fuse-overlayfs.service")))
 	return errors.Join(failures...)
 }
 
@@ -137,11 +142,13 @@ func (b *Builder) kindManifests(root string) error {
 }
 
 func installAll(from, to string) error {
-	if err := copyTree(os.DirFS(from), ".", to, func(name string) string { return name }); err != nil {
+	if err := copyTree(os.DirFS(from), ".", to, sameName); err != nil {
 		return err
 	}
 	return chmodAll(to, 0o755)
 }
+
+func sameName(name string) string { return name }
 
 func chmodAll(dir string, mode fs.FileMode) error {
 	return filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {

@@ -2,7 +2,8 @@
 # Makes a Debian root file system as a tar archive: rootfs.sh OUTPUT.tar SUITE PACKAGE-CACHE [PACKAGE…]
 #
 # Runs as root in a mount namespace of its own (debootstrap mounts /proc below the target), so that a kill at any
-# moment leaves nothing mounted. debootstrap fetches from its own default mirror and checks every package against Debian's archive keys.
+# moment leaves nothing mounted. debootstrap fetches from its own default mirror and checks every package against
+# Debian's archive keys.
 set -euo pipefail
 output=$1 suite=$2 cache=$3
 shift 3
