@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -25,8 +26,19 @@ import (
 // A Kind is one word of the vocabulary, as lab.yaml writes it.
 type Kind interface {
 	Name() string
+	// Doc is its paragraph in the reference of lab.yaml.
+	Doc() Doc
 	// Compile reads the parameters strictly. It must not touch a cluster.
 	Compile(s Scope, params lab.Node) (Check, lab.Problems)
+}
+
+// A Doc explains a kind to those who write labs.
+type Doc struct {
+	Text    string // what it asks, when to use it, and what to mind, in a few sentences
+	Example string // one or more checks in YAML, as they stand under a task's checks
+	// Params is a zero value of the struct that the parameters decode into. Its `yaml` tags name the keys, its `doc`
+	// tags explain them: reference and schema are made from them.
+	Params any
 }
 
 // A Scope is where a check stands: what its parameters may leave out, and the
@@ -34,6 +46,7 @@ type Kind interface {
 type Scope struct {
 	Namespace  string   // the lab's first
 	Namespaces []string // all of the lab's
+	Task       string   // the id of the task that asks; "" in safeguards
 	Kinds      Registry
 }
 
@@ -85,31 +98,62 @@ type Prober interface {
 	Nodes(ctx context.Context) ([]probe.NodeAddress, error)
 }
 
-// Cluster is what checks may use of a cluster.
-type Cluster struct {
+// Clients are the ways of one identity to the API server.
+type Clients struct {
 	Kube    kubernetes.Interface
 	Dynamic dynamic.Interface
-	Mapper  meta.ResettableRESTMapper
 	Config  *rest.Config // for streams into containers
-	Prober  Prober
 }
 
-// Connect makes the clients. The Prober is the caller's to add.
+// Cluster is what checks may use of a cluster.
+type Cluster struct {
+	Clients // the grader's identity: it can look, and not change
+	// Owner is the identity of the learner's kubeconfig. Checks that change the cluster use it, and dry runs.
+	Owner  Clients
+	Mapper meta.ResettableRESTMapper
+	Prober Prober
+
+	// Quick makes a check look once: a wrong outcome that might still come right by itself is a Failure that is
+	// settling, and the caller looks again. Watching grades so; a check that was asked for waits instead.
+	Quick bool
+	// Baseline is the cluster as the lab handed it to the learner. It is nil where nothing was recorded.
+	Baseline Baseline
+	// Answer returns what the learner wrote for a task; ok is false when that is nothing yet.
+	Answer func(task string) (text string, ok bool)
+}
+
+// A Baseline holds the lab's objects as they were before the learner began.
+type Baseline interface {
+	// Object returns the object as it was, or nil when it was not there.
+	Object(resource schema.GroupVersionResource, namespace, name string) *unstructured.Unstructured
+}
+
+// Connect makes the clients of one identity, which is the owner and the grader at once. The Prober is the caller's to
+// add.
 func Connect(cfg *rest.Config) (*Cluster, error) {
+	owner, err := NewClients(cfg)
+	if err != nil {
+		return nil, err
+	}
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(owner.Kube.Discovery()))
+	return &Cluster{Clients: owner, Owner: owner, Mapper: mapper}, nil
+}
+
+// NewClients makes the clients of the identity that cfg has.
+func NewClients(cfg *rest.Config) (Clients, error) {
 	cfg = rest.CopyConfig(cfg)
 	// The server's own priority and fairness protect it; client-go's five
 	// requests a second would only make learners wait.
 	cfg.QPS = -1
 	kube, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return Clients{}, fmt.Errorf("making a client: %w", err)
 	}
 	dyn, err := dynamic.NewForConfig(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return Clients{}, fmt.Errorf("making a client: %w", err)
 	}
-	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kube.Discovery()))
-	return &Cluster{Kube: kube, Dynamic: dyn, Mapper: mapper, Config: cfg}, nil
+	return Clients{Kube: kube, Dynamic: dyn, Config: cfg}, nil
 }
 
 // Registry is the kinds by name. It validates labs for package lab.

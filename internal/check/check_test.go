@@ -83,7 +83,8 @@ func (resettable) Reset() {}
 // clusterOf is a cluster with these objects, in both clients.
 func clusterOf(objects ...runtime.Object) (*Cluster, *kubefake.Clientset, *dynamicfake.FakeDynamicClient) {
 	kube, dyn := kubefake.NewClientset(objects...), dynamicfake.NewSimpleDynamicClient(scheme.Scheme, objects...)
-	return &Cluster{Kube: kube, Dynamic: dyn, Mapper: resettable{testrestmapper.TestOnlyStaticRESTMapper(scheme.Scheme)}}, kube, dyn
+	clients := Clients{Kube: kube, Dynamic: dyn}
+	return &Cluster{Clients: clients, Owner: clients, Mapper: resettable{testrestmapper.TestOnlyStaticRESTMapper(scheme.Scheme)}}, kube, dyn
 }
 
 // pod is one that runs and is ready.

@@ -27,6 +27,9 @@ type httpKind struct{}
 
 func (httpKind) Name() string { return "http" }
 
+// Doc explains the kind.
+func (httpKind) Doc() Doc { return Doc{Text: "Asks a URL, and which pods answered."} }
+
 const nodePlace = "{node}"
 
 func (httpKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {

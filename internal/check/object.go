@@ -24,6 +24,11 @@ type objectKind struct{}
 
 func (objectKind) Name() string { return "object" }
 
+// Doc explains the kind.
+func (objectKind) Doc() Doc {
+	return Doc{Text: "Asks whether an object exists, is absent, or is as CEL expressions say."}
+}
+
 // expectation is an expression and, optionally, the words for its failure.
 type expectation struct {
 	CEL  string `yaml:"cel,required"`

@@ -29,6 +29,11 @@ type reachKind struct{}
 
 func (reachKind) Name() string { return "reach" }
 
+// Doc explains the kind.
+func (reachKind) Doc() Doc {
+	return Doc{Text: "Asks who may connect to what, as a truth table of real connections."}
+}
+
 // target is where packets go: pods on a port, or the cluster's DNS for a name.
 type target struct {
 	Pods      string `yaml:"pods"`

@@ -20,6 +20,11 @@ type rolloutKind struct{}
 
 func (rolloutKind) Name() string { return "rollout" }
 
+// Doc explains the kind.
+func (rolloutKind) Doc() Doc {
+	return Doc{Text: "Asks whether a workload has arrived: observed, updated and available."}
+}
+
 func (rolloutKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	var p struct {
 		Of       lab.Ref `yaml:"of,required"`

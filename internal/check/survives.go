@@ -29,6 +29,9 @@ type survivesKind struct{}
 
 func (survivesKind) Name() string { return "survives" }
 
+// Doc explains the kind.
+func (survivesKind) Doc() Doc { return Doc{Text: "Deletes a pod and asks what is left."} }
+
 func (survivesKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	var p struct {
 		Delete lab.Ref     `yaml:"delete,required"`
@@ -99,7 +102,7 @@ func (s survives) Run(ctx context.Context, c *Cluster) error {
 	}
 	// Not by force: the pod's place is filled only when its program has ended.
 	second := int64(1)
-	err = c.Kube.CoreV1().Pods(s.pod.Namespace).Delete(ctx, s.pod.Name, metav1.DeleteOptions{
+	err = c.Owner.Kube.CoreV1().Pods(s.pod.Namespace).Delete(ctx, s.pod.Name, metav1.DeleteOptions{
 		GracePeriodSeconds: &second, Preconditions: &metav1.Preconditions{UID: &before.UID},
 	})
 	if err != nil {
@@ -222,11 +225,11 @@ func (c *Cluster) exec(ctx context.Context, p *corev1.Pod, line string) (out str
 }
 
 func (c *Cluster) execOnce(ctx context.Context, p *corev1.Pod, line string) (out string, code int, err error) {
-	req := c.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
+	req := c.Owner.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
 			Container: p.Spec.Containers[0].Name, Command: []string{"sh", "-c", line}, Stdout: true, Stderr: true,
 		}, scheme.ParameterCodec)
-	ws, err := remotecommand.NewWebSocketExecutor(c.Config, "GET", req.URL().String())
+	ws, err := remotecommand.NewWebSocketExecutor(c.Owner.Config, "GET", req.URL().String())
 	if err != nil {
 		return "", 0, fmt.Errorf("opening a stream into pod %s: %w", p.Name, err)
 	}

@@ -26,6 +26,7 @@ type fake struct {
 }
 
 func (f fake) Name() string                                    { return f.name }
+func (f fake) Doc() check.Doc                                  { return check.Doc{} }
 func (f fake) Run(ctx context.Context, c *check.Cluster) error { return f.run(ctx, c) }
 func (f fake) Objects() []check.Dependency                     { return nil }
 func (f fake) Changes() bool                                   { return f.changes }

@@ -22,6 +22,9 @@ type Lab struct {
 
 	Needs      []string // what the cluster must enforce, e.g. "network-policy"
 	Namespaces []string // the first is the default of manifests and checks
+	// Touches are objects outside the lab's namespaces that setup, solutions or the learner may change, and that a
+	// reset brings back, such as kube-system/configmap/coredns.
+	Touches    []Ref
 	Setup      Setup
 	Tasks      []Task
 	Safeguards []Check // true at the start, and to stay true
@@ -35,6 +38,7 @@ type Lab struct {
 // Setup is what the learner finds on the cluster.
 type Setup struct {
 	Apply string `yaml:"apply,required"` // a manifest or a folder of them
+	Run   string `yaml:"run"`            // a shell script, run after Apply in a container of its own
 	Ready []Ref  `yaml:"ready"`          // workloads that must have arrived before the learner begins
 }
 
@@ -53,20 +57,23 @@ type Check struct {
 	Params Node
 }
 
-// A Solution is one right answer.
+// A Solution is one right answer. It has Apply, Run or Delete.
 type Solution struct {
 	Title  string `yaml:"title,required"`
-	Apply  string `yaml:"apply,required"`
+	Apply  string `yaml:"apply"`
+	Run    string `yaml:"run"`    // a shell script, run after Apply in a container of its own
 	Delete []Ref  `yaml:"delete"` // removed before Apply
 }
 
 // A Mistake is one plausible wrong answer: proof that the grader is not fooled.
 type Mistake struct {
 	Title  string   `yaml:"title,required"`
-	Apply  string   `yaml:"apply,required"`
+	Apply  string   `yaml:"apply"`
+	Run    string   `yaml:"run"` // a shell script, run after Apply in a container of its own
 	Delete []Ref    `yaml:"delete"`
-	Fails  []string `yaml:"fails,required"` // exactly these tasks fail; the others pass or are blocked
+	Fails  []string `yaml:"fails,required"` // exactly these tasks fail, or safeguards; the others pass or are blocked
 	Says   string   `yaml:"says,required"`  // words that the learner reads in the finding
+	Tell   string   `yaml:"tell"`           // what a teacher would say to who made it; shown when it is recognised
 }
 
 // A File is a manifest of the lab, for printing.

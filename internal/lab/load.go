@@ -40,6 +40,7 @@ type document struct {
 		Minutes    int        `yaml:"minutes,required"`
 		Needs      []string   `yaml:"needs"`
 		Namespaces []string   `yaml:"namespaces,required"`
+		Touches    []Ref      `yaml:"touches"`
 		Setup      Setup      `yaml:"setup,required"`
 		Tasks      []Task     `yaml:"tasks,required"`
 		Safeguards []Check    `yaml:"safeguards"`
@@ -139,7 +140,7 @@ func parse(fsys fs.FS, dir string) (*Lab, Node, Problems) {
 	*l = Lab{
 		Name: doc.Metadata.Topic + "/" + doc.Metadata.Name, Topic: doc.Metadata.Topic, ID: doc.Metadata.Name,
 		Title: spec.Title, Level: spec.Level, Minutes: spec.Minutes,
-		Needs: spec.Needs, Namespaces: spec.Namespaces, Setup: spec.Setup, Tasks: spec.Tasks,
+		Needs: spec.Needs, Namespaces: spec.Namespaces, Touches: spec.Touches, Setup: spec.Setup, Tasks: spec.Tasks,
 		Safeguards: spec.Safeguards, Solutions: spec.Solutions, Mistakes: spec.Mistakes,
 		fsys: fsys, dir: l.dir,
 	}

@@ -116,7 +116,8 @@ func clusterOf(objects ...runtime.Object) (*check.Cluster, *dynamicfake.FakeDyna
 	d.PrependReactor("patch", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, &unstructured.Unstructured{Object: map[string]any{}}, nil
 	})
-	return &check.Cluster{Kube: fakeKube{Clientset: kubefake.NewClientset(kube...)}, Dynamic: d, Mapper: mapper{m}}, d
+	clients := check.Clients{Kube: fakeKube{Clientset: kubefake.NewClientset(kube...)}, Dynamic: d}
+	return &check.Cluster{Clients: clients, Owner: clients, Mapper: mapper{m}}, d
 }
 
 func namespace(name, owner string) *corev1.Namespace {
@@ -433,13 +434,13 @@ func TestDeletable(t *testing.T) {
 	}
 	down := &discovery.ErrGroupDiscoveryFailed{Groups: map[schema.GroupVersion]error{{Group: "metrics.k8s.io"}: errors.New("down")}}
 	for _, err := range []error{nil, down} {
-		got, err := deletable(&check.Cluster{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: err}})
+		got, err := deletable(&check.Cluster{Clients: check.Clients{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: err}}})
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Error(err, diff)
 		}
 	}
 	refused := errors.New("refused")
-	if _, err := deletable(&check.Cluster{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: refused}}); !errors.Is(err, refused) {
+	if _, err := deletable(&check.Cluster{Clients: check.Clients{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: refused}}}); !errors.Is(err, refused) {
 		t.Errorf("got %v, want %v", err, refused)
 	}
 }
