@@ -49,7 +49,7 @@ task: name, verdict, points and reason, separated by tabs.`,
 }
 
 func (o *checkOptions) run(ctx context.Context, d *deps) error {
-	l, place, err := d.currentLab(&o.place)
+	l, place, err := d.underWay(ctx, &o.place)
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,19 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kindlab-dev/kindlab/internal/check"
+	"github.com/kindlab-dev/kindlab/internal/cluster"
 	"github.com/kindlab-dev/kindlab/internal/journal"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
+	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
 // findLab returns the lab a learner means: by its full name, or by its short one where only one lab has it.
@@ -104,8 +109,43 @@ func (d *deps) currentLab(f *placeFlags) (*lab.Lab, journal.Place, error) {
 	place := f.complete(&s)
 	name := s.Current(place)
 	if name == "" {
-		return nil, place, remedy.New(usageErrorf("no lab is started on %s", place), "choose one with `kindlab list`, then: kindlab start LAB")
+		return nil, place, remedy.New(usageErrorf("%w on %s", errNoLab, place), "choose one with `kindlab list`, then: kindlab start LAB")
 	}
+	return d.startedLab(name, place)
+}
+
+// errNoLab says that the journal knows no lab under way.
+var errNoLab = errors.New("no lab is started")
+
+// underWay is currentLab, and asks the cluster where the journal knows no lab: it may have been lost, and the cluster
+// knows better.
+func (d *deps) underWay(ctx context.Context, f *placeFlags) (*lab.Lab, journal.Place, error) {
+	l, place, nothing := d.currentLab(f)
+	if !errors.Is(nothing, errNoLab) || place.Context == "" && !cluster.Recorded(d.stateDir, place.Name) {
+		return l, place, nothing
+	}
+	var there []string
+	err := d.onLab(ctx, f, place, func(c *check.Cluster) (err error) {
+		there, err = stage.Started(ctx, c)
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
+		return nil, place, ctx.Err()
+	case err != nil || len(there) == 0: // no cluster, no lab
+		return nil, place, nothing
+	case len(there) > 1:
+		return nil, place, remedy.New(usageErrorf("several labs are on %s: %s", place, strings.Join(there, ", ")),
+			"say which one you work on: kindlab start "+there[0])
+	}
+	if l, place, err = d.startedLab(there[0], place); err != nil {
+		return nil, place, err
+	}
+	return l, place, d.journal.Update(func(s *journal.State) error { s.Start(place, l.Name, d.now()); return nil })
+}
+
+// startedLab finds a lab that is on the cluster of a place in the catalogue.
+func (d *deps) startedLab(name string, place journal.Place) (*lab.Lab, journal.Place, error) {
 	labs, err := d.labs()
 	if err != nil {
 		return nil, place, err

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/kindlab-dev/kindlab/internal/journal"
@@ -23,14 +25,14 @@ Without a task it is the first one that has not passed. Hints begin anew with st
 		GroupID:           groupLabs,
 		Args:              arguments(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: d.completeTasks(&o.place, 1),
-		RunE:              func(_ *cobra.Command, args []string) error { return o.run(d, args) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), d, args) },
 	}
 	o.place.add(cmd)
 	return cmd
 }
 
-func (o *hintOptions) run(d *deps, args []string) error {
-	l, _, err := d.currentLab(&o.place)
+func (o *hintOptions) run(ctx context.Context, d *deps, args []string) error {
+	l, _, err := d.underWay(ctx, &o.place)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func newResetCommand(d *deps) *cobra.Command {
 }
 
 func runReset(ctx context.Context, d *deps, f *placeFlags) error {
-	l, place, err := d.currentLab(f)
+	l, place, err := d.underWay(ctx, f)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ answer; --n picks another.`,
 }
 
 func (o *solutionOptions) run(ctx context.Context, d *deps) error {
-	l, place, err := d.currentLab(&o.place)
+	l, place, err := d.underWay(ctx, &o.place)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func newStopCommand(d *deps) *cobra.Command {
 }
 
 func (o *stopOptions) run(ctx context.Context, d *deps, args []string) error {
-	l, place, err := o.complete(d, args)
+	l, place, err := o.complete(ctx, d, args)
 	if err != nil {
 		return err
 	}
@@ -47,9 +47,9 @@ func (o *stopOptions) run(ctx context.Context, d *deps, args []string) error {
 }
 
 // complete finds the lab to stop. On a cluster that kindlab did not make only a lab that was started there is touched.
-func (o *stopOptions) complete(d *deps, args []string) (*lab.Lab, journal.Place, error) {
+func (o *stopOptions) complete(ctx context.Context, d *deps, args []string) (*lab.Lab, journal.Place, error) {
 	if len(args) == 0 {
-		return d.currentLab(&o.place)
+		return d.underWay(ctx, &o.place)
 	}
 	labs, err := d.labs()
 	if err != nil {

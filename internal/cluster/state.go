@@ -41,6 +41,12 @@ func (m *Manager) path(name, file string) string { return filepath.Join(m.dir, n
 // kubeconfig is the path of a cluster's own kubeconfig.
 func (m *Manager) kubeconfig(name string) string { return m.path(name, "kubeconfig") }
 
+// Recorded tells whether kindlab has a record of a cluster, without a look at any engine.
+func Recorded(stateDir, name string) bool {
+	_, err := os.Stat(filepath.Join(stateDir, "clusters", name, "state.json"))
+	return err == nil
+}
+
 // readState returns nil where nothing is recorded.
 func (m *Manager) readState(name string) (*state, error) {
 	file := m.path(name, "state.json")
