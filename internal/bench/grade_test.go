@@ -1,0 +1,50 @@
+//go:build bench
+
+package bench
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// checks times the grade of each lab, solved, beside a script that asks the same with kubectl.
+func (b *bench) checks() {
+	for _, lab := range []string{"services/clusterip", "services/nodeport", "network-policy/default-deny", "storage/statefulset"} {
+		b.solved(lab, func() {
+			theirs := median(b.repeat(3, func() { b.kubectl(filepath.Base(lab)) }))
+			b.add(timed("check "+lab, median(b.repeat(3, func() { b.run("check", "--name", ours) })), theirs, 1, "kubectl get, exec, run"))
+		})
+	}
+}
+
+// policy times the grade of a table of 4 × 3 beside kubectl exec into standing pods and beside kubectl run, and has it
+// right a hundred times.
+func (b *bench) policy() {
+	b.solved("bench/policy", func() {
+		took := median(b.repeat(100, func() { b.run("check", "--name", ours) }))
+		b.add(timed("check a table of 4 × 3", took, b.once(func() { b.kubectl("policy-exec") }), 1./15, "kubectl exec into standing pods; right in 100 runs of 100"))
+		b.add(timed("check a table of 4 × 3", took, b.once(func() { b.kubectl("policy-run") }), 1./50, "kubectl run"))
+	}, "--labs", b.labs())
+}
+
+// reset times a reset beside what deletes the namespace and applies the setup again.
+func (b *bench) reset() {
+	const limit = 2 * time.Second
+	b.run("start", "--name", ours, "--labs", b.labs(), "bench/reset")
+	took := median(b.repeat(5, func() { b.run("reset", "--name", ours, "--labs", b.labs()) }))
+	b.add(timed("reset", took, limit, 1, "baseline: the 2 s limit; the setup is ready again"))
+	b.run("stop", "--name", ours, "--labs", b.labs())
+	setup := filepath.Join(b.labs(), "bench/reset/setup")
+	b.kubectl("reset", setup) // puts there what the next one deletes
+	b.add(timed("reset", took, b.once(func() { b.kubectl("reset", setup) }), 1./5, "kubectl delete namespace, then apply"))
+}
+
+// solved calls measure while a lab is on the cluster and solved.
+func (b *bench) solved(lab string, measure func(), flags ...string) {
+	with := func(arguments ...string) { b.run(append(append(arguments, "--name", ours), flags...)...) }
+	with("start", lab)
+	with("solution", "--apply")
+	with("check") // settles
+	measure()
+	with("stop")
+}
