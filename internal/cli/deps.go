@@ -84,8 +84,8 @@ func (d *deps) labs() ([]*lab.Lab, error) {
 }
 
 // engine finds the container engine and makes it the one that kind runs.
-func (d *deps) engine(ctx context.Context, name string) (*engine.Engine, error) {
-	e, err := engine.Find(ctx, d.engineOptions(name))
+func (d *deps) engine(ctx context.Context, options engine.Options) (*engine.Engine, error) {
+	e, err := engine.Find(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +99,23 @@ func (d *deps) engineOptions(name string) engine.Options {
 
 // manager manages the clusters of an engine, "" for the first that answers.
 func (d *deps) manager(ctx context.Context, engineName string, steps cluster.Steps) (*cluster.Manager, *engine.Engine, error) {
-	e, err := d.engine(ctx, engineName)
+	e, err := d.engine(ctx, d.engineOptions(engineName))
 	if err != nil {
 		return nil, nil, err
 	}
 	return cluster.NewManager(e, d.stateDir, steps, d.now), e, nil
+}
+
+// openOwn opens a running cluster of kindlab's own. Where it is known which engine it runs on, that is not asked
+// whether it answers: the cluster will show.
+func (d *deps) openOwn(ctx context.Context, engineName, name string) (*cluster.Cluster, error) {
+	options := d.engineOptions(engineName)
+	options.Trusted = engineName != ""
+	e, err := d.engine(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.NewManager(e, d.stateDir, quiet{}, d.now).Open(ctx, name)
 }
 
 // builder builds node images for an engine.

@@ -43,7 +43,7 @@ It needs Linux, root, Go and debootstrap.`,
 }
 
 func (o *imageBuildOptions) run(ctx context.Context, d *deps) error {
-	e, err := d.engine(ctx, o.engine)
+	e, err := d.engine(ctx, d.engineOptions(o.engine))
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func newImageListCommand(d *deps) *cobra.Command {
 }
 
 func listImages(ctx context.Context, d *deps, engineName string) error {
-	e, err := d.engine(ctx, engineName)
+	e, err := d.engine(ctx, d.engineOptions(engineName))
 	if err != nil {
 		return err
 	}

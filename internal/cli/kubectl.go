@@ -66,7 +66,7 @@ func (d *deps) nodeKubectl(ctx context.Context, f *placeFlags, place journal.Pla
 	if place.Context != "" {
 		return nil, remedy.New(errors.New("kubectl is not installed"), "install it: https://kubernetes.io/docs/tasks/tools")
 	}
-	e, err := d.engine(ctx, f.engine)
+	e, err := d.engine(ctx, d.engineOptions(f.engine))
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +83,5 @@ func (d *deps) open(ctx context.Context, f *placeFlags, place journal.Place) (*c
 	if place.Context != "" {
 		return cluster.OpenContext(ctx, "", place.Context)
 	}
-	manager, _, err := d.manager(ctx, f.engine, quiet{})
-	if err != nil {
-		return nil, err
-	}
-	return manager.Open(ctx, place.Name)
+	return d.openOwn(ctx, f.engine, place.Name)
 }

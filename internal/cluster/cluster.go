@@ -7,16 +7,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
 	"github.com/kindlab-dev/kindlab/internal/engine"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
@@ -107,26 +107,18 @@ func (c *Cluster) kube() (kubernetes.Interface, error) {
 	return kubernetes.NewForConfig(cfg)
 }
 
-// Nodes are the nodes that commands can be run on; none on a cluster that is not kindlab's own.
-func (c *Cluster) Nodes(ctx context.Context) ([]Node, error) {
+// Nodes are the nodes that commands can be run on, by name; none on a cluster that is not kindlab's own.
+func (c *Cluster) Nodes(context.Context) ([]Node, error) {
 	if c.manager == nil {
 		return nil, nil
 	}
-	containers, err := c.manager.containers(ctx, c.Name)
-	if err != nil {
+	s, err := c.manager.readState(c.Name)
+	if err != nil || s == nil {
 		return nil, err
 	}
-	kindNodes, err := c.manager.kind(nil).ListNodes(c.Name)
-	if err != nil {
-		return nil, fmt.Errorf("listing the nodes of cluster %q: %w", c.Name, err)
-	}
 	var nodes []Node
-	for _, box := range containers { // sorted by name, which kind's list is not
-		for _, n := range kindNodes {
-			if n.String() == box.name {
-				nodes = append(nodes, Node{node: n})
-			}
-		}
+	for _, name := range slices.Sorted(maps.Keys(s.Containers)) {
+		nodes = append(nodes, Node{name: name, id: s.Containers[name], cluster: c})
 	}
 	return nodes, nil
 }
@@ -143,28 +135,6 @@ func (c *Cluster) LoadImageArchive(ctx context.Context, path string) error {
 		}
 	}
 	return nil
-}
-
-func (n Node) load(ctx context.Context, path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close() // only read
-	return nodeutils.LoadImageArchive(n.node, contextReader{ctx, file})
-}
-
-// contextReader ends with the context: kind's load has none.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // kind's exec.Cmd interface has no place for it
-	io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }
 
 // OpenContext opens an existing cluster through the named context of a kubeconfig file ("" for the user's usual ones).
@@ -194,6 +164,24 @@ func OpenContext(ctx context.Context, kubeconfig, name string) (*Cluster, error)
 
 // reachTimeout is how long a running API server may take to answer one small request.
 const reachTimeout = 5 * time.Second
+
+// reachAs is nil when the API server answers and is that of the cluster with this identity.
+func (c *Cluster) reachAs(ctx context.Context, kubeSystemUID string) error {
+	kube, err := c.kube()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	system, err := kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("reading the identity of cluster %q: %w", c.Name, err)
+	}
+	if kubeSystemUID == "" || string(system.UID) != kubeSystemUID {
+		return fmt.Errorf("the API server behind %s is not known to be that of cluster %q", c.Kubeconfig, c.Name)
+	}
+	return nil
+}
 
 // reach asks the API server for a sign of life.
 func (c *Cluster) reach(ctx context.Context) error {

@@ -61,6 +61,12 @@ func (m *Manager) forget(ctx context.Context, f found) (err error) {
 // Open returns a running cluster of ours. Its errors tell a cluster that does not exist from one that is stopped and
 // one whose API server does not answer.
 func (m *Manager) Open(ctx context.Context, name string) (*Cluster, error) {
+	// The engine takes its time. An API server that is the recorded one needs no word from it.
+	if s, err := m.readState(name); err == nil && s != nil && s.Phase == ready && s.Engine == m.engine.Name() {
+		if c := m.cluster(name); c.reachAs(ctx, s.KubeSystemUID) == nil {
+			return c, nil
+		}
+	}
 	f, err := m.ours(ctx, name)
 	if err != nil {
 		return nil, err
