@@ -49,8 +49,10 @@ type Started struct {
 type Progress struct {
 	Checks int            `json:"checks"`          // how often it was graded
 	Hints  map[string]int `json:"hints,omitempty"` // how many were taken, by task
-	Last   Result         `json:"last,omitzero"`   // the latest grade of the whole lab
-	Solved time.Time      `json:"solved,omitzero"` // when all tasks passed for the first time
+	// Answers are what the learner wrote for tasks that ask a question.
+	Answers map[string]string `json:"answers,omitempty"`
+	Last    Result            `json:"last,omitzero"`   // the latest grade of the whole lab
+	Solved  time.Time         `json:"solved,omitzero"` // when all tasks passed for the first time
 }
 
 // Result is one grade.
@@ -91,10 +93,11 @@ func (s *State) Start(p Place, lab string, now time.Time) {
 	s.Started[p.Key()] = Started{Lab: lab, Time: now, Labs: labs}
 }
 
-// Renew notes that a lab begins anew: hints are given from the first, and the latest grade is of the past.
+// Renew notes that a lab begins anew: hints are given from the first, nothing is answered, and the latest grade is of
+// the past.
 func (s *State) Renew(lab string) {
 	if p, ok := s.Progress[lab]; ok {
-		p.Hints, p.Last = nil, Result{}
+		p.Hints, p.Answers, p.Last = nil, nil, Result{}
 		s.Progress[lab] = p
 	}
 }
@@ -136,6 +139,18 @@ func (s *State) NextHint(lab, task string, n int) int {
 	p.Hints = hints
 	s.Progress[lab] = p
 	return tier
+}
+
+// Answer notes what the learner wrote for a task.
+func (s *State) Answer(lab, task, text string) {
+	p := s.Progress[lab]
+	answers := maps.Clone(p.Answers)
+	if answers == nil {
+		answers = map[string]string{}
+	}
+	answers[task] = text
+	p.Answers = answers
+	s.Progress[lab] = p
 }
 
 // Record notes a grade. Only a grade of the whole lab counts as a result; one of a few tasks is still a check.

@@ -104,3 +104,22 @@ func TestLabsSideBySide(t *testing.T) {
 		t.Errorf("after stopping both: %+v", s.Started)
 	}
 }
+
+func TestAnswersLastUntilTheLabBeginsAnew(t *testing.T) {
+	t.Parallel()
+	s := State{}.complete()
+	s.Answer("a/b", "one", "first")
+	before := s.Progress["a/b"].Answers
+	s.Answer("a/b", "one", "second")
+	s.Answer("a/b", "two", "x")
+	if got := s.Progress["a/b"].Answers; got["one"] != "second" || got["two"] != "x" {
+		t.Errorf("answers are %v", got)
+	}
+	if before["one"] != "first" {
+		t.Error("an older copy of the state was changed")
+	}
+	s.Renew("a/b")
+	if got := s.Progress["a/b"].Answers; got != nil {
+		t.Errorf("after a reset %v is still answered", got)
+	}
+}
