@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
-	"github.com/kindlab-dev/kindlab/internal/probe"
 )
 
 // admitKind asks whether the API server takes an object, by a dry run: nothing is made.
@@ -136,7 +135,9 @@ func (a admit) Objects() []Dependency {
 		{Resource: admission.WithResource("validatingadmissionpolicybindings")},
 		{Resource: admission.WithResource("validatingwebhookconfigurations")},
 		{Resource: admission.WithResource("mutatingwebhookconfigurations")},
-		{Resource: schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}},
+	}
+	if _, known := knownKind((&unstructured.Unstructured{Object: a.object}).GetKind()); !known {
+		deps = append(deps, Dependency{Resource: schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}})
 	}
 	if a.as != nil {
 		deps = append(deps, can{subjects: map[string]subject{"": *a.as}, actions: map[string]action{"": {Namespace: ns}}}.Objects()...)
@@ -151,6 +152,12 @@ func (a admit) target() string {
 	return a.namespace
 }
 
+// How long the API server may still decide by what was there before: it hears of policies about once a second.
+const (
+	admissionSlack = 2 * time.Second // from the first look on
+	admissionLag   = 4 * time.Second // from the last change that can be seen on
+)
+
 // Run tries, and tries again while a wrong answer may still come from before the last change: the API server learns of
 // policies and quotas a moment late.
 func (a admit) Run(ctx context.Context, c *Cluster) error {
@@ -164,7 +171,6 @@ func (a admit) Run(ctx context.Context, c *Cluster) error {
 		return err
 	}
 	start := time.Now()
-	patience := c.patience(ctx, a.Objects(), nil)
 	for {
 		f, err := a.try(ctx, c, client)
 		if f == nil || err != nil {
@@ -175,7 +181,8 @@ func (a admit) Run(ctx context.Context, c *Cluster) error {
 			f.Settling = true
 			return f
 		}
-		if time.Since(start) >= patience(probe.Outcome{}) {
+		// What was deleted leaves nothing to see, and may be a moment ago.
+		if age := time.Since(c.lastChange(ctx, a.Objects())); time.Since(start) >= admissionSlack && age >= admissionLag {
 			return f
 		}
 		select {

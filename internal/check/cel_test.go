@@ -104,6 +104,8 @@ func TestFailuresOfExpressions(t *testing.T) {
 		{"web", "object.metadata.labels.tier == object.spec.template.metadata.labels.tier", "metadata.labels.tier = front", "middle (spec.template.metadata.labels.tier)"},
 		{"web", "object.metadata.labels['app'] == 'api'", "metadata.labels[app] = web", "api"},
 		{"web", "object.spec.?minReadySeconds.orValue(0) > 0", "spec.minReadySeconds = 0", "> 0"},
+		{"web", "object.spec.?suspended.orValue(false)", "spec.suspended = false", "true"},
+		{"web", "object.spec['paused']", "spec[paused] = false", "true"},
 		// Fields that are not there.
 		{"web", "has(object.spec.template.spec.nodeSelector)", "spec.template.spec.nodeSelector is not set", ""},
 		{"web", "!has(object.spec.strategy)", "spec.strategy = {type: Recreate}", "it not set"},

@@ -58,6 +58,8 @@ func (x *explainer) relation(e ast.Expr, want bool, at place) reason {
 			verb = map[string]string{"startsWith": "does not start with", "endsWith": "does not end with", "contains": "does not contain", "matches": "does not match"}[name]
 		}
 		return x.compared(args[0], at, "one that "+verb+" "+x.other(args[1], at))
+	case "orValue", "value", "dyn", "bool", operators.Index:
+		return x.compared(e, at, fmt.Sprint(want))
 	case "ready":
 		if missing, ok := x.missing(args[0], at); ok {
 			return missing

@@ -192,7 +192,13 @@ func (r Registry) Add(kinds ...Kind) {
 
 // Validate compiles a check only for its problems.
 func (r Registry) Validate(l *lab.Lab, c lab.Check) lab.Problems {
-	_, problems := r.Compile(ScopeOf(l), c)
+	s := ScopeOf(l)
+	for _, t := range l.Tasks {
+		if slices.Contains(t.Checks, c) {
+			s.Task = t.ID
+		}
+	}
+	_, problems := r.Compile(s, c)
 	return problems
 }
 

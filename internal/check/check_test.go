@@ -52,7 +52,9 @@ func compile(t *testing.T, text string) (Check, []string) {
 		t.Fatalf("reading the lab around the check: %v", err)
 	}
 	kinds := Builtin()
-	c, problems := kinds.Compile(ScopeOf(labs[0]), labs[0].Tasks[0].Checks[0])
+	s := ScopeOf(labs[0])
+	s.Task = labs[0].Tasks[0].ID
+	c, problems := kinds.Compile(s, labs[0].Tasks[0].Checks[0])
 	if again := kinds.Validate(labs[0], labs[0].Tasks[0].Checks[0]); len(again) != len(problems) {
 		t.Errorf("validating finds %v, compiling %v", again, problems)
 	}
