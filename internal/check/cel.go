@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
@@ -13,29 +16,57 @@ import (
 	"k8s.io/apiserver/pkg/cel/library"
 )
 
-// program is one compiled expression. Besides its answer it remembers values on
-// the way, so that a failure says what was there and not only "false".
-type program struct {
-	ast   *cel.Ast
-	run   cel.Program // within maxCost
-	track cel.Program // the same, keeping what it saw
+// A dialect is the CEL that labs are written in: Kubernetes' own, with a few functions for questions that every lab
+// asks. Making one takes a while, so the kinds of a registry share it, and it is made when the first expression comes.
+type dialect struct {
+	env func() (*cel.Env, error)
 }
 
-// maxCost bounds one evaluation, in CEL's units: about a tenth of a second, the
-// limit that Kubernetes puts on a call.
-const maxCost = 1_000_000
+func newDialect() dialect { return dialect{sync.OnceValues(newEnv)} }
 
-// compileCEL compiles text in Kubernetes' own dialect. Its objects are untyped:
-// a field that is missing is an error when it is read, never null or false.
-func compileCEL(text string) (program, error) {
-	env, err := cel.NewEnv(
+// The bounds of one expression. A lab may come from anywhere, and its expressions must not stop the grader.
+const (
+	// maxCost bounds one evaluation in CEL's units: about a tenth of a second, the limit that Kubernetes puts on a call.
+	maxCost = 1_000_000
+	// maxTime bounds it on the clock, for what the units do not see.
+	maxTime = 2 * time.Second
+	// maxText bounds the expression, in characters.
+	maxText = 4000
+	// maxPattern bounds a regular expression, in characters.
+	maxPattern = 200
+	// maxNested bounds the levels of brackets and calls.
+	maxNested = 50
+)
+
+// newEnv makes the dialect. Its objects are untyped: a field that is missing is an error when it is read, never null or
+// false.
+func newEnv() (*cel.Env, error) {
+	env, err := cel.NewEnv(append(functions(),
 		cel.Variable("object", cel.DynType), cel.Variable("objects", cel.ListType(cel.DynType)),
-		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), cel.EnableMacroCallTracking(),
+		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), cel.EnableMacroCallTracking(), cel.DefaultUTCTimeZone(true),
+		cel.ParserRecursionLimit(maxNested), cel.ParserExpressionSizeLimit(maxText),
+		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
 		ext.Strings(ext.StringsVersion(2)), ext.Sets(), ext.Bindings(),
 		library.Lists(library.ListsVersion(1)), library.Quantity(), library.Regex(), library.URLs(), library.IP(), library.CIDR(),
-	)
+	)...)
 	if err != nil {
-		return program{}, fmt.Errorf("preparing CEL: %w", err)
+		return nil, fmt.Errorf("preparing CEL: %w", err)
+	}
+	return env, nil
+}
+
+// program is one compiled expression.
+type program struct {
+	ast *cel.Ast
+	env *cel.Env
+	run func() (cel.Program, error) // made when it is first asked for: most labs of a catalogue are only listed
+}
+
+// compile compiles an expression that must be of one of the types, or untyped.
+func (d dialect) compile(text string, want ...*cel.Type) (program, error) {
+	env, err := d.env()
+	if err != nil {
+		return program{}, err
 	}
 	a, issues := env.Compile(text)
 	if issues.Err() != nil {
@@ -45,66 +76,83 @@ func compileCEL(text string) (program, error) {
 		}
 		return program{}, errors.New(strings.Join(lines, "; "))
 	}
-	if a.OutputType() != cel.BoolType && a.OutputType() != cel.DynType {
-		return program{}, fmt.Errorf("it is of type %s", a.OutputType())
+	if t := a.OutputType(); t.Kind() != cel.DynKind && len(want) > 0 && !slices.ContainsFunc(want, t.IsExactType) {
+		return program{}, fmt.Errorf("it is of type %s", t)
 	}
-	run, err := env.Program(a, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
-	if err != nil {
+	if err := refuse(a); err != nil {
 		return program{}, err
 	}
-	// Tracking state switches the counting of costs off, so what is tracked has been run within the limit before.
-	track, err := env.Program(a, cel.EvalOptions(cel.OptTrackState), cel.InterruptCheckFrequency(100))
-	if err != nil {
-		return program{}, err
+	return program{a, env, sync.OnceValues(func() (cel.Program, error) { return limited(env, a) })}, nil
+}
+
+// refuse names what can take for ever before any limit sees it.
+func refuse(a *cel.Ast) error {
+	root := ast.NavigateAST(a.NativeRep())
+	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.CallKind)) {
+		call := e.AsCall()
+		switch name := call.FunctionName(); name {
+		case "replace", "join", "format":
+			return fmt.Errorf("%s is not offered: what it makes has no bound", name)
+		case "matches", "find", "findAll":
+			pattern := call.Args()[0]
+			if !call.IsMemberFunction() {
+				pattern = call.Args()[1]
+			}
+			if pattern.Kind() != ast.LiteralKind || len(fmt.Sprint(pattern.AsLiteral().Value())) > maxPattern {
+				return fmt.Errorf("%s takes a text of at most %d characters as its pattern", name, maxPattern)
+			}
+		}
 	}
-	return program{a, run, track}, nil
+	return nil
+}
+
+// limited is an expression, or a part of one, made ready to run within the bounds.
+func limited(env *cel.Env, a *cel.Ast, more ...cel.ProgramOption) (cel.Program, error) {
+	return env.Program(a, append(more, cel.CostTracking(costs{&library.CostEstimator{}}), cel.CostLimit(maxCost),
+		cel.InterruptCheckFrequency(100), cel.CustomDecoratorV2(light))...)
+}
+
+// value returns what the expression comes to.
+func (p program) value(ctx context.Context, vars map[string]any) (ref.Val, error) {
+	run, err := p.run()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, fmt.Errorf("it took longer than %s", maxTime))
+	defer cancel()
+	val, _, err := run.ContextEval(ctx, vars)
+	return val, err
+}
+
+// A leftOut is a field or an element that an expression reads and the object does not have.
+type leftOut string
+
+func (l leftOut) Error() string { return string(l) }
+
+// isLeftOut tells whether an expression had no answer because something is not there: the learner left it out.
+func isLeftOut(err error) bool {
+	if _, ok := errors.AsType[leftOut](err); ok {
+		return true
+	}
+	text := err.Error()
+	return strings.HasPrefix(text, "no such key: ") || strings.HasPrefix(text, "index out of bounds: ")
 }
 
 // eval returns the answer, and for a no what was seen. A field or an element
 // that the object does not have is a no as well: the learner left it out.
-func (p program) eval(ctx context.Context, vars map[string]any) (ok bool, saw string, err error) {
-	val, _, err := p.run.ContextEval(ctx, vars)
-	if err != nil {
-		if text := err.Error(); strings.Contains(text, "no such key") || strings.Contains(text, "index out of bounds") {
-			return false, text, nil
+func (p program) eval(ctx context.Context, vars map[string]any) (ok bool, saw seen, err error) {
+	val, err := p.value(ctx, vars)
+	switch {
+	case err != nil && !isLeftOut(err):
+		return false, seen{}, err
+	case err == nil:
+		answer, isBool := val.Value().(bool)
+		if !isBool {
+			return false, seen{}, fmt.Errorf("the answer is %s, not true or false", show(val))
 		}
-		return false, "", err
-	}
-	answer, isBool := val.Value().(bool)
-	if !isBool {
-		return false, "", fmt.Errorf("the answer is %v, not true or false", val.Value())
-	}
-	if answer {
-		return true, "", nil
-	}
-	_, details, err := p.track.ContextEval(ctx, vars)
-	if err != nil {
-		return false, "", err
-	}
-	return false, p.values(details.State()), nil
-}
-
-// values names what the compared fields were.
-func (p program) values(state interface{ Value(int64) (ref.Val, bool) }) string {
-	native := p.ast.NativeRep()
-	var seen []string
-	root := ast.NavigateAST(native)
-	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.SelectKind)) {
-		// Only the longest chain says something: object.spec.replicas.
-		if parent, ok := e.Parent(); ok && parent.Kind() == ast.SelectKind {
-			continue
-		}
-		v, ok := state.Value(e.ID())
-		text, err := cel.ExprToString(e, native.SourceInfo())
-		if !ok || err != nil {
-			continue
-		}
-		if line := fmt.Sprintf("%s = %v", strings.TrimPrefix(text, "object."), v.Value()); len(line) < 120 {
-			seen = append(seen, line)
+		if answer {
+			return true, seen{}, nil
 		}
 	}
-	if len(seen) == 0 {
-		return "it is not so"
-	}
-	return strings.Join(seen, ", ")
+	return false, p.explain(ctx, vars), nil
 }

@@ -48,15 +48,29 @@ type Scope struct {
 	Namespaces []string // all of the lab's
 	Task       string   // the id of the task that asks; "" in safeguards
 	Kinds      Registry
+	// Files reads a file of the lab, by its path in the lab's folder; nil where there is no folder.
+	Files func(path string) ([]byte, error)
 }
 
 // ScopeOf is the scope of a lab's checks.
 func ScopeOf(l *lab.Lab) Scope {
-	s := Scope{Namespaces: l.Namespaces}
+	s := Scope{Namespaces: l.Namespaces, Files: func(path string) ([]byte, error) { return file(l, path) }}
 	if len(l.Namespaces) > 0 {
 		s.Namespace = l.Namespaces[0]
 	}
 	return s
+}
+
+// file reads one file of a lab.
+func file(l *lab.Lab, path string) ([]byte, error) {
+	files, err := l.Files(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) != 1 || files[0].Path != path {
+		return nil, fmt.Errorf("expected one file at %s, found a folder", path)
+	}
+	return []byte(files[0].Content), nil
 }
 
 // A Check is one question. Run returns nil for yes, a *Failure for no or not
@@ -162,7 +176,10 @@ type Registry map[string]Kind
 // Builtin returns the kinds that kindlab has.
 func Builtin() Registry {
 	r := Registry{}
-	r.Add(objectKind{}, rolloutKind{}, reachKind{}, httpKind{}, survivesKind{})
+	dialect := newDialect()
+	r.Add(objectKind{dialect}, rolloutKind{}, reachKind{}, httpKind{}, survivesKind{})
+	r.Add(canKind{}, admitKind{}, unchangedKind{}, answerKind{dialect}, goKind{})
+	r.Add(compoundKind{"all"}, compoundKind{"any"}, compoundKind{"none"})
 	return r
 }
 
@@ -175,7 +192,13 @@ func (r Registry) Add(kinds ...Kind) {
 
 // Validate compiles a check only for its problems.
 func (r Registry) Validate(l *lab.Lab, c lab.Check) lab.Problems {
-	_, problems := r.Compile(ScopeOf(l), c)
+	s := ScopeOf(l)
+	for _, t := range l.Tasks {
+		if slices.Contains(t.Checks, c) {
+			s.Task = t.ID
+		}
+	}
+	_, problems := r.Compile(s, c)
 	return problems
 }
 

@@ -52,7 +52,9 @@ func compile(t *testing.T, text string) (Check, []string) {
 		t.Fatalf("reading the lab around the check: %v", err)
 	}
 	kinds := Builtin()
-	c, problems := kinds.Compile(ScopeOf(labs[0]), labs[0].Tasks[0].Checks[0])
+	s := ScopeOf(labs[0])
+	s.Task = labs[0].Tasks[0].ID
+	c, problems := kinds.Compile(s, labs[0].Tasks[0].Checks[0])
 	if again := kinds.Validate(labs[0], labs[0].Tasks[0].Checks[0]); len(again) != len(problems) {
 		t.Errorf("validating finds %v, compiling %v", again, problems)
 	}
@@ -149,7 +151,7 @@ func (v verdict) check(t *testing.T, err error) {
 			t.Errorf("got %v, want the failure %s", err, v.failure)
 			return
 		}
-		if f.Settling != v.settling || !strings.HasPrefix(f.Look, "kubectl -n ") {
+		if f.Settling != v.settling || !strings.HasPrefix(f.Look, "kubectl ") && !strings.HasPrefix(f.Look, "kindlab answer ") {
 			t.Errorf("%v: settling is %t and it looks with %q, want %t and a kubectl command", err, f.Settling, f.Look, v.settling)
 		}
 	case err != nil:
@@ -160,7 +162,7 @@ func (v verdict) check(t *testing.T, err error) {
 func TestUnknownKinds(t *testing.T) {
 	t.Parallel()
 	_, problems := compile(t, "pings: {from: web}")
-	want := `unknown kind of check "pings", expected one of http, object, reach, rollout, survives`
+	want := `unknown kind of check "pings", expected one of ` + strings.Join(sortedKeys(Builtin()), ", ")
 	if len(problems) != 1 || !strings.HasSuffix(problems[0], want) {
 		t.Errorf("got %q, want %q", problems, want)
 	}
@@ -202,7 +204,7 @@ func TestProblemsOfParameters(t *testing.T) {
 		{"object: {kind: Pod, name: a, expect: [{cel: 'nope', says: x}]}", "1:51: expected a CEL expression that is true or false: undeclared reference to 'nope'"},
 		{"object: {kind: Pod, name: a, expect: [[a]]}", "1:45: expected a CEL expression, or a map with cel and says"},
 		{"object: {kind: Pod, name: a, replicas: 1}", `1:36: unknown key "replicas"`},
-		{"rollout: {of: job/x}", `1:21: expected a deployment, statefulset, daemonset or pod, found "job"`},
+		{"rollout: {of: service/x}", `1:21: expected a deployment, statefulset, daemonset, job or pod, found "service"`},
 		{"http: {url: http://web/}", "1:13: expected either from or outside: true"},
 		{"http: {outside: true, url: http://web/}", "1:34: expected {node} in the URL exactly when it is asked from outside"},
 		{"http: {from: {pods: a}, url: 'https://web/'}", `1:36: expected a URL such as http://web/hostname, found "https://web/"`},
@@ -211,7 +213,7 @@ func TestProblemsOfParameters(t *testing.T) {
 		{"http: {from: {pods: 'a in'}, url: 'http://web/'}", "1:27: expected a label selector such as app=web"},
 		{"survives: {delete: deployment/web, folder: /data}", `1:26: expected a pod such as pod/web-0, found "deployment/web"`},
 		{"survives: {delete: pod/web-0, folder: data}", `1:45: expected an absolute path, found "data"`},
-		{"survives: {delete: pod/web-0, folder: /data, then: [{rollout: {of: job/x}}]}", `1:74: expected a deployment`},
+		{"survives: {delete: pod/web-0, folder: /data, then: [{rollout: {of: service/x}}]}", `1:74: expected a deployment`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"strings"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
@@ -14,25 +17,40 @@ import (
 
 // rolloutKind asks whether a workload has arrived: its latest spec observed,
 // every replica updated and available.
-//
-//	rollout: {of: statefulset/ledger, replicas: 2}
 type rolloutKind struct{}
 
 func (rolloutKind) Name() string { return "rollout" }
 
 // Doc explains the kind.
 func (rolloutKind) Doc() Doc {
-	return Doc{Text: "Asks whether a workload has arrived: observed, updated and available."}
+	return Doc{
+		Text: `Asks whether a workload has arrived: its controller has seen the latest change, every replica is up to date and
+available, and none is left over. A Job has arrived when it is complete, a Pod when it is ready. While the workload is on
+its way the task is settling; it fails at once when a pod is stuck (its image, its configuration, no node for it).`,
+		Example: `- rollout: {of: deployment/web}
+- rollout: {of: shop/statefulset/db, replicas: 3}
+- rollout: {of: deployment/old, replicas: 0}
+- rollout: {of: job/migrate}`,
+		Params: rolloutParams{},
+	}
+}
+
+type rolloutParams struct {
+	Of       lab.Ref `yaml:"of,required" doc:"a deployment, statefulset, daemonset, job or pod"`
+	Replicas *int    `yaml:"replicas" doc:"how many a deployment or statefulset must ask for: 0 is scaled to zero; without it, any number from 1"`
 }
 
 func (rolloutKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
-	var p struct {
-		Of       lab.Ref `yaml:"of,required"`
-		Replicas int     `yaml:"replicas"` // 0: as many as the spec says, at least one
-	}
+	var p rolloutParams
 	problems := n.Decode(&p)
-	if p.Of.Kind != "" && workloads()[p.Of.Kind].Resource == "" && p.Of.Kind != "pod" {
-		problems = append(problems, n.Field("of").Problem("expected a deployment, statefulset, daemonset or pod, found %q", p.Of.Kind))
+	if p.Of.Kind != "" && workloads()[p.Of.Kind].Resource == "" {
+		problems = append(problems, n.Field("of").Problem("expected a deployment, statefulset, daemonset, job or pod, found %q", p.Of.Kind))
+	}
+	if p.Replicas != nil && *p.Replicas < 0 {
+		problems = append(problems, n.Field("replicas").Problem("expected 0 or more, found %d", *p.Replicas))
+	}
+	if scaled := p.Of.Kind == "deployment" || p.Of.Kind == "statefulset"; p.Replicas != nil && p.Of.Kind != "" && !scaled {
+		problems = append(problems, n.Field("replicas").Problem("a %s has no number of replicas to ask for", p.Of.Kind))
 	}
 	if p.Of.Namespace == "" {
 		p.Of.Namespace = s.Namespace
@@ -44,14 +62,15 @@ func workloads() map[string]schema.GroupVersionResource {
 	apps := schema.GroupVersion{Group: "apps", Version: "v1"}
 	return map[string]schema.GroupVersionResource{
 		"deployment": apps.WithResource("deployments"), "statefulset": apps.WithResource("statefulsets"),
-		"daemonset": apps.WithResource("daemonsets"),
+		"daemonset": apps.WithResource("daemonsets"), "job": {Group: "batch", Version: "v1", Resource: "jobs"}, "pod": pods,
 	}
 }
 
 // Rollout is the check; setting up a lab waits with it too.
 type Rollout struct {
-	Ref      lab.Ref // with its namespace
-	Replicas int
+	Ref lab.Ref // with its namespace
+	// Replicas is the number that the workload must ask for; nil is whatever it asks for, at least one.
+	Replicas *int
 }
 
 // Changes is false: it only looks.
@@ -59,26 +78,23 @@ func (r Rollout) Changes() bool { return false }
 
 // Objects are the workload and the pods of its namespace.
 func (r Rollout) Objects() []Dependency {
-	gvr := pods
-	if w, ok := workloads()[r.Ref.Kind]; ok {
-		gvr = w
+	of := Dependency{Resource: workloads()[r.Ref.Kind], Namespace: r.Ref.Namespace, Name: r.Ref.Name}
+	if r.Ref.Kind == "pod" {
+		return []Dependency{of}
 	}
-	return []Dependency{
-		{Resource: gvr, Namespace: r.Ref.Namespace, Name: r.Ref.Name},
-		{Resource: pods, Namespace: r.Ref.Namespace},
-	}
+	return []Dependency{of, {Resource: pods, Namespace: r.Ref.Namespace}}
 }
 
 // progress is what the workload kinds have in common.
 type progress struct {
 	generation, observed          int64
 	want, updated, ready, replica int32
-	selector                      *metav1.LabelSelector
+	pods                          labels.Selector // its pods; nil when it is one itself
+	stuck                         string          // why it will not arrive by waiting, as far as it says itself
 }
 
 // Run compares status with spec.
 func (r Rollout) Run(ctx context.Context, c *Cluster) error {
-	look := fmt.Sprintf("kubectl -n %s get %s", r.Ref.Namespace, r.Ref)
 	p, err := r.progress(ctx, c)
 	if apierrors.IsNotFound(err) {
 		return &Failure{Is: fmt.Sprintf("%s does not exist in namespace %s", r.Ref, r.Ref.Namespace), Look: fmt.Sprintf("kubectl -n %s get %ss", r.Ref.Namespace, r.Ref.Kind)}
@@ -86,22 +102,30 @@ func (r Rollout) Run(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", r.Ref, err)
 	}
-	want := p.want
-	if r.Replicas > 0 {
-		want = int32(r.Replicas)
+	f := &Failure{Look: fmt.Sprintf("kubectl -n %s get %s", r.Ref.Namespace, r.Ref)}
+	least := int32(1)
+	if r.Replicas != nil {
+		least = int32(*r.Replicas)
 	}
-	f := &Failure{Look: look}
 	switch {
 	case p.observed < p.generation:
 		f.Is, f.Settling = fmt.Sprintf("the controller has not seen the latest change of %s", r.Ref), true
 		return f
-	case want != p.want, p.want == 0:
-		f.Is = fmt.Sprintf("%s asks for %d replicas", r.Ref, p.want)
-		f.Want = fmt.Sprint(max(want, 1))
+	case p.want < least, r.Replicas != nil && p.want != least:
+		f.Is, f.Want = fmt.Sprintf("%s asks for %d replicas", r.Ref, p.want), fmt.Sprint(least)
 		return f
-	case p.ready < want || p.updated < want || p.replica > want:
-		f.Is = fmt.Sprintf("%s has %d ready and %d up-to-date replicas", r.Ref, p.ready, p.updated)
-		f.Want = fmt.Sprint(want)
+	case p.replica > p.want && p.ready >= p.want && p.updated >= p.want:
+		f.Is, f.Settling = fmt.Sprintf("%s still has %d replicas", r.Ref, p.replica), true
+		f.Want = fmt.Sprint(p.want)
+		return f
+	case p.ready < p.want || p.updated < p.want || p.replica > p.want:
+		f.Is, f.Want = fmt.Sprintf("%s has %d ready and %d up-to-date replicas", r.Ref, p.ready, p.updated), fmt.Sprint(p.want)
+		switch r.Ref.Kind {
+		case "job":
+			f.Is, f.Want = fmt.Sprintf("%s is not complete", r.Ref), ""
+		case "pod":
+			f.Is, f.Want = fmt.Sprintf("%s is not ready", r.Ref), ""
+		}
 		return r.waiting(ctx, c, p, f)
 	}
 	return nil
@@ -114,31 +138,48 @@ func (r Rollout) progress(ctx context.Context, c *Cluster) (progress, error) {
 		}
 		return *n
 	}
+	ns, name, get := r.Ref.Namespace, r.Ref.Name, metav1.GetOptions{}
 	switch r.Ref.Kind {
 	case "deployment":
-		d, err := c.Kube.AppsV1().Deployments(r.Ref.Namespace).Get(ctx, r.Ref.Name, metav1.GetOptions{})
+		d, err := c.Kube.AppsV1().Deployments(ns).Get(ctx, name, get)
 		if err != nil {
 			return progress{}, err
 		}
-		return progress{d.Generation, d.Status.ObservedGeneration, one(d.Spec.Replicas), d.Status.UpdatedReplicas, d.Status.AvailableReplicas, d.Status.Replicas, d.Spec.Selector}, nil
+		p := progress{generation: d.Generation, observed: d.Status.ObservedGeneration, want: one(d.Spec.Replicas), updated: d.Status.UpdatedReplicas, ready: d.Status.AvailableReplicas, replica: d.Status.Replicas}
+		for _, cond := range d.Status.Conditions {
+			// The API server refuses its pods: a quota, or a rule of the namespace.
+			if cond.Type == "ReplicaFailure" && cond.Status == corev1.ConditionTrue {
+				p.stuck = cond.Message
+			}
+		}
+		return p.over(d.Spec.Selector)
 	case "statefulset":
-		s, err := c.Kube.AppsV1().StatefulSets(r.Ref.Namespace).Get(ctx, r.Ref.Name, metav1.GetOptions{})
+		s, err := c.Kube.AppsV1().StatefulSets(ns).Get(ctx, name, get)
 		if err != nil {
 			return progress{}, err
 		}
-		return progress{s.Generation, s.Status.ObservedGeneration, one(s.Spec.Replicas), s.Status.UpdatedReplicas, s.Status.AvailableReplicas, s.Status.Replicas, s.Spec.Selector}, nil
+		p := progress{generation: s.Generation, observed: s.Status.ObservedGeneration, want: one(s.Spec.Replicas), updated: s.Status.UpdatedReplicas, ready: s.Status.AvailableReplicas, replica: s.Status.Replicas}
+		return p.over(s.Spec.Selector)
 	case "daemonset":
-		d, err := c.Kube.AppsV1().DaemonSets(r.Ref.Namespace).Get(ctx, r.Ref.Name, metav1.GetOptions{})
+		d, err := c.Kube.AppsV1().DaemonSets(ns).Get(ctx, name, get)
 		if err != nil {
 			return progress{}, err
 		}
-		return progress{d.Generation, d.Status.ObservedGeneration, d.Status.DesiredNumberScheduled, d.Status.UpdatedNumberScheduled, d.Status.NumberAvailable, d.Status.CurrentNumberScheduled, d.Spec.Selector}, nil
+		p := progress{generation: d.Generation, observed: d.Status.ObservedGeneration, want: d.Status.DesiredNumberScheduled, updated: d.Status.UpdatedNumberScheduled, ready: d.Status.NumberAvailable, replica: d.Status.CurrentNumberScheduled}
+		return p.over(d.Spec.Selector)
+	case "job":
+		j, err := c.Kube.BatchV1().Jobs(ns).Get(ctx, name, get)
+		if err != nil {
+			return progress{}, err
+		}
+		p := jobProgress(j)
+		return p.over(j.Spec.Selector)
 	default:
-		pod, err := c.Kube.CoreV1().Pods(r.Ref.Namespace).Get(ctx, r.Ref.Name, metav1.GetOptions{})
+		pod, err := c.Kube.CoreV1().Pods(ns).Get(ctx, name, get)
 		if err != nil {
 			return progress{}, err
 		}
-		p := progress{want: 1, updated: 1, replica: 1, selector: &metav1.LabelSelector{MatchLabels: pod.Labels}}
+		p := progress{want: 1, updated: 1, replica: 1, stuck: stuck(pod)}
 		if podReady(pod) {
 			p.ready = 1
 		}
@@ -146,23 +187,52 @@ func (r Rollout) progress(ctx context.Context, c *Cluster) (progress, error) {
 	}
 }
 
-// waiting tells a rollout that is moving from one that will not get there.
-func (r Rollout) waiting(ctx context.Context, c *Cluster, p progress, f *Failure) error {
-	list, err := c.Kube.CoreV1().Pods(r.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(p.selector)})
-	if err != nil {
-		return fmt.Errorf("listing the pods of %s: %w", r.Ref, err)
-	}
-	var why []string
-	for i := range list.Items {
-		if s := stuck(&list.Items[i]); s != "" {
-			why = append(why, s)
+func jobProgress(j *batchv1.Job) progress {
+	p := progress{want: 1, updated: 1, replica: 1}
+	for _, cond := range j.Status.Conditions {
+		if cond.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch cond.Type {
+		case batchv1.JobComplete:
+			p.ready = 1
+		case batchv1.JobFailed:
+			p.stuck = cond.Reason + ": " + cond.Message
+		case batchv1.JobSuspended:
+			p.stuck = "it is suspended"
 		}
 	}
-	if len(why) > 0 {
-		f.Is += " (" + strings.Join(why, "; ") + ")"
-		f.Look = fmt.Sprintf("kubectl -n %s describe pods -l '%s'", r.Ref.Namespace, metav1.FormatLabelSelector(p.selector))
-		return f
+	return p
+}
+
+// over adds the selector of the workload's pods. A Job that is new may have none yet.
+func (p progress) over(selector *metav1.LabelSelector) (progress, error) {
+	var err error
+	p.pods, err = metav1.LabelSelectorAsSelector(selector)
+	return p, err
+}
+
+// waiting tells a rollout that is moving from one that will not get there.
+func (r Rollout) waiting(ctx context.Context, c *Cluster, p progress, f *Failure) error {
+	var why []string
+	if p.stuck != "" {
+		why = append(why, p.stuck)
+		f.Look = fmt.Sprintf("kubectl -n %s describe %s", r.Ref.Namespace, r.Ref)
 	}
-	f.Settling = true
+	if p.pods != nil && !p.pods.Empty() {
+		list, err := c.Kube.CoreV1().Pods(r.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: p.pods.String()})
+		if err != nil {
+			return fmt.Errorf("listing the pods of %s: %w", r.Ref, err)
+		}
+		for i := range list.Items {
+			if s := stuck(&list.Items[i]); s != "" {
+				why = append(why, s)
+				f.Look = fmt.Sprintf("kubectl -n %s describe pods -l '%s'", r.Ref.Namespace, p.pods)
+			}
+		}
+	}
+	if f.Settling = len(why) == 0; !f.Settling {
+		f.Is += " (" + strings.Join(why, "; ") + ")"
+	}
 	return f
 }

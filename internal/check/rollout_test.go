@@ -73,7 +73,7 @@ func TestRollout(t *testing.T) {
 		{"not seen yet", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) { d.Generation = 4 })}, verdict{failure: "the controller has not seen the latest change of deployment/web", settling: true}},
 		{"not all ready", "{of: deployment/web}", []runtime.Object{deployment(behind), unready("ContainerCreating")}, verdict{failure: "deployment/web has 1 ready and 2 up-to-date replicas, want 2", settling: true}},
 		{"not all updated", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 1 })}, verdict{failure: "1 up-to-date", settling: true}},
-		{"old ones are still there", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) { d.Status.Replicas = 3 })}, verdict{failure: "2 ready", settling: true}},
+		{"old ones are still there", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) { d.Status.Replicas = 3 })}, verdict{failure: "deployment/web still has 3 replicas, want 2", settling: true}},
 		{"stuck on its image", "{of: deployment/web}", []runtime.Object{deployment(behind), unready("ImagePullBackOff")}, verdict{failure: "(container main of pod web-1: ImagePullBackOff), want 2"}},
 		{"stuck without a node", "{of: deployment/web}", []runtime.Object{deployment(behind), unschedulable}, verdict{failure: "(pod web-1 cannot be scheduled: 0/3 nodes are available)"}},
 		{"another's pod is stuck", "{of: deployment/web}", []runtime.Object{deployment(behind), func() *corev1.Pod {
@@ -87,7 +87,7 @@ func TestRollout(t *testing.T) {
 		{"daemon set", "{of: daemonset/log}", []runtime.Object{daemonSet(3)}, verdict{}},
 		{"daemon set on two of three", "{of: daemonset/log}", []runtime.Object{daemonSet(2)}, verdict{failure: "daemonset/log has 2 ready", settling: true}},
 		{"pod", "{of: pod/db}", []runtime.Object{pod("db", "10.0.0.1", "app=db")}, verdict{}},
-		{"pod on its way", "{of: pod/web-1}", []runtime.Object{unready("")}, verdict{failure: "pod/web-1 has 0 ready", settling: true}},
+		{"pod on its way", "{of: pod/web-1}", []runtime.Object{unready("")}, verdict{failure: "pod/web-1 is not ready", settling: true}},
 		{"pod that crashes", "{of: pod/web-1}", []runtime.Object{unready("CrashLoopBackOff")}, verdict{failure: "CrashLoopBackOff"}},
 	}
 	for _, tt := range tests {
