@@ -21,7 +21,9 @@ const Interval = 250 * time.Millisecond
 // Converge tries every job, all at once, until its outcome is as expected or
 // patience is over, and returns the last outcomes. Retrying only towards the
 // expectation is how Kubernetes' own suite meets networks that change a moment
-// after the API did. patience is asked for once, and only if something is wrong.
+// after the API did. patience is asked after each wrong outcome, and never when
+// all is right: it says how long, from the start, such an outcome is disbelieved.
+// A negative one means that the first is believed.
 func Converge(ctx context.Context, probe func(context.Context, []Job) []Outcome, all []Expectation, patience func(Outcome) time.Duration) []Outcome {
 	start := time.Now()
 	out := make([]Outcome, len(all))
