@@ -163,6 +163,7 @@ type Registry map[string]Kind
 func Builtin() Registry {
 	r := Registry{}
 	r.Add(objectKind{}, rolloutKind{}, reachKind{}, httpKind{}, survivesKind{})
+	r.Add(resolveKind{}, execKind{}, logsKind{}, nodeKind{})
 	return r
 }
 
