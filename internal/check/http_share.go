@@ -44,7 +44,7 @@ func (s *share) compile(scope Scope, n lab.Node) lab.Problems {
 func (s *share) requests() int {
 	low, high := float64(s.Between[0])/100, float64(s.Between[1])/100
 	middle, half := (low+high)/2, (high-low)/2
-	return int(math.Ceil(sure * sure * middle * (1 - middle) / (half * half)))
+	return int(math.Round(sure * sure * middle * (1 - middle) / (half * half)))
 }
 
 // close tells whether a count is so near to an edge of the band that chance may have put it on its side.

@@ -30,8 +30,18 @@ func Converge(ctx context.Context, probe func(context.Context, []Job) []Outcome,
 	var wait sync.WaitGroup
 	for i, e := range all {
 		wait.Go(func() {
+			attempt := func() <-chan Outcome {
+				answer := make(chan Outcome, 1)
+				go func() { answer <- probe(ctx, []Job{e.Job})[0] }()
+				return answer
+			}
+			var next <-chan Outcome
 			for streak := 0; ; {
-				out[i] = probe(ctx, []Job{e.Job})[0]
+				now := next
+				if next = nil; now == nil {
+					now = attempt()
+				}
+				out[i], next = overlapping(now, attempt, streak+1 < e.Streak)
 				if e.Accept(out[i]) {
 					if streak++; streak >= e.Streak {
 						return
@@ -52,4 +62,22 @@ func Converge(ctx context.Context, probe func(context.Context, []Job) []Outcome,
 	}
 	wait.Wait()
 	return out
+}
+
+// overlap is how long an attempt is alone before the one that is to confirm it begins: silence is waited for once, and
+// not once for each.
+const overlap = 100 * time.Millisecond
+
+// overlapping returns an attempt's outcome, and the next attempt if it had to begin meanwhile.
+func overlapping(now <-chan Outcome, attempt func() <-chan Outcome, more bool) (Outcome, <-chan Outcome) {
+	if !more {
+		return <-now, nil
+	}
+	select {
+	case o := <-now:
+		return o, nil
+	case <-time.After(overlap):
+	}
+	next := attempt()
+	return <-now, next
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // A pool holds one stream to each agent.
@@ -39,16 +40,25 @@ func embedded() ([]byte, error) {
 	return b, nil
 }
 
+// farewell is what agents get to end by themselves: a stream that is cut off makes noise on its way out.
+const farewell = 300 * time.Millisecond
+
 // Close ends the agents' streams.
 func (p *pool) Close() error {
-	// First, because it ends the streams: a job that an agent does not read would keep its link busy for ever.
-	p.stop()
+	defer p.stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	late := time.After(farewell)
 	for _, l := range p.links {
 		l.close()
 	}
-	p.links = map[string]*link{}
+	for _, l := range p.links {
+		select {
+		case <-l.down:
+		case <-late:
+			return nil
+		}
+	}
 	return nil
 }
 
