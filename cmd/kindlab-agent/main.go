@@ -3,7 +3,8 @@
 // Command kindlab-agent runs in a node of a kind cluster. It reads jobs from
 // stdin, one JSON object a line, makes each attempt from inside the network
 // namespace of the pod it names, and answers on stdout, in the order in which
-// they end. It leaves when stdin closes.
+// they end. It leaves when stdin closes. With the argument "here" it runs inside
+// a pod, and makes every attempt from where it is.
 package main
 
 import (
@@ -22,14 +23,35 @@ func main() {
 	// Keeps the jobs off the main thread. It cannot die, so it would stay in a
 	// pod's namespace and pass for one of the pod's processes in /proc.
 	runtime.LockOSThread()
-	if err := serve(os.Stdin, os.Stdout, newNamespaces("/var/run/netns", "/proc")); err != nil {
+	var from place = newNamespaces("/var/run/netns", "/proc")
+	if len(os.Args) == 2 && os.Args[1] == "here" {
+		from = here{}
+	}
+	if err := serve(os.Stdin, os.Stdout, from); err != nil {
 		fmt.Fprintln(os.Stderr, "kindlab-agent:", err)
 		os.Exit(1)
 	}
 }
 
+// A place is where attempts are made from.
+type place interface {
+	// enter moves the calling goroutine to where the job is to be done.
+	enter(j dial.Job) error
+	resolvConf(j dial.Job) (string, error)
+}
+
+// here is the pod that the agent itself runs in.
+type here struct{}
+
+func (here) enter(dial.Job) error { return nil }
+
+func (here) resolvConf(dial.Job) (string, error) {
+	b, err := os.ReadFile("/etc/resolv.conf")
+	return string(b), err
+}
+
 // serve runs every job on a goroutine, and so on a thread, of its own.
-func serve(in *os.File, out *os.File, ns *namespaces) error {
+func serve(in *os.File, out *os.File, from place) error {
 	// The first line tells the other side that this is the agent and not a shell.
 	if _, err := fmt.Fprintln(out, dial.Hello); err != nil {
 		return err
@@ -46,7 +68,7 @@ func serve(in *os.File, out *os.File, ns *namespaces) error {
 			return fmt.Errorf("reading a job: %w", err)
 		}
 		jobs.Go(func() {
-			o := attempt(ns, j)
+			o := attempt(from, j)
 			write.Lock()
 			defer write.Unlock()
 			_ = enc.Encode(o) // the reader has gone: stdin will close too
@@ -57,17 +79,14 @@ func serve(in *os.File, out *os.File, ns *namespaces) error {
 }
 
 // attempt makes one attempt. A bug here must not take the other jobs along.
-func attempt(ns *namespaces, j dial.Job) (o dial.Outcome) {
+func attempt(from place, j dial.Job) (o dial.Outcome) {
 	defer func() {
 		if r := recover(); r != nil {
 			o = dial.Outcome{ID: j.ID, Result: dial.Error, Detail: fmt.Sprintf("the agent panicked: %v", r)}
 		}
 	}()
-	resolvConf := func() (string, error) { return ns.resolvConf(j.PodIP) }
-	if j.PodIP != "" {
-		if err := ns.enter(j.PodIP); err != nil {
-			return dial.Outcome{ID: j.ID, Result: dial.Error, Detail: err.Error()}
-		}
+	if err := from.enter(j); err != nil {
+		return dial.Outcome{ID: j.ID, Result: dial.Error, Detail: err.Error()}
 	}
-	return dial.Do(context.Background(), j, resolvConf)
+	return dial.Do(context.Background(), j, func() (string, error) { return from.resolvConf(j) })
 }

@@ -3,15 +3,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
 // namespaces finds the network namespaces of pods. containerd keeps each as a
@@ -29,9 +33,15 @@ func newNamespaces(dir, proc string) *namespaces {
 
 // enter moves the calling goroutine into the pod's network namespace for good:
 // its thread is locked and dies with it, so that no other goroutine can ever
-// run in the wrong namespace.
-func (n *namespaces) enter(podIP string) error {
-	file, err := n.find(podIP)
+// run in the wrong namespace. A pod on the host's network is in the node's own.
+func (n *namespaces) enter(j dial.Job) error {
+	if j.PodIP == "" {
+		return nil
+	}
+	file, err := n.find(j.PodIP)
+	if errors.Is(err, errNodesOwn) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -50,6 +60,9 @@ func setns(file string) error {
 	}
 	return nil
 }
+
+// errNodesOwn says that an address is the node's: its pods are on the host's network.
+var errNodesOwn = errors.New("the address is the node's own")
 
 // find maps a pod's address to its namespace's file.
 func (n *namespaces) find(podIP string) (string, error) {
@@ -73,6 +86,9 @@ func (n *namespaces) find(podIP string) (string, error) {
 	if file, ok := n.byIP[podIP]; ok {
 		return file, nil
 	}
+	if slices.Contains(ownAddresses(), podIP) {
+		return "", errNodesOwn
+	}
 	return "", fmt.Errorf("no pod with address %s runs on this node", podIP)
 }
 
@@ -83,55 +99,80 @@ func addresses(file string) []string {
 		runtime.LockOSThread() // never unlocked, as in enter
 		var ips []string
 		defer func() { found <- ips }()
-		if setns(file) != nil {
-			return
-		}
-		all, err := net.InterfaceAddrs()
-		if err != nil {
-			return
-		}
-		for _, a := range all {
-			if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLoopback() {
-				ips = append(ips, ip.IP.String())
-			}
+		if setns(file) == nil {
+			ips = ownAddresses()
 		}
 	}()
 	return <-found
 }
 
+// ownAddresses lists those of the calling thread's namespace.
+func ownAddresses() []string {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var ips []string
+	for _, a := range all {
+		if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLoopback() {
+			ips = append(ips, ip.IP.String())
+		}
+	}
+	return ips
+}
+
 // resolvConf is the file that the pod's own processes see: that of any process
-// in the pod's network namespace.
-func (n *namespaces) resolvConf(podIP string) (string, error) {
-	if podIP == "" {
+// in the pod's network namespace; on the host's network, of any in its cgroup.
+func (n *namespaces) resolvConf(j dial.Job) (string, error) {
+	if j.PodIP == "" {
 		b, err := os.ReadFile("/etc/resolv.conf")
 		return string(b), err
 	}
-	file, err := n.find(podIP)
-	if err != nil {
+	file, err := n.find(j.PodIP)
+	switch {
+	case errors.Is(err, errNodesOwn):
+		return n.confOf(j.PodIP, func(process string) bool { return inPod(process, j.PodUID) })
+	case err != nil:
 		return "", err
 	}
-	var want, have, own, found unix.Stat_t
+	var want, own unix.Stat_t
 	if err := unix.Stat(file, &want); err != nil {
 		return "", fmt.Errorf("looking at %s: %w", file, err)
 	}
 	if err := unix.Stat("/etc/resolv.conf", &own); err != nil {
 		return "", fmt.Errorf("looking at the node's resolv.conf: %w", err)
 	}
-	links, err := filepath.Glob(filepath.Join(n.proc, "[0-9]*", "ns", "net"))
-	if err != nil {
-		return "", fmt.Errorf("listing processes: %w", err)
-	}
-	for _, link := range links {
-		if unix.Stat(link, &have) != nil || have.Ino != want.Ino || have.Dev != want.Dev {
-			continue
+	return n.confOf(j.PodIP, func(process string) bool {
+		var have, conf unix.Stat_t
+		if unix.Stat(filepath.Join(process, "ns", "net"), &have) != nil || have.Ino != want.Ino || have.Dev != want.Dev {
+			return false
 		}
 		// A container that is just being made still sees the node's files, and
 		// those would answer for the wrong place.
-		conf := filepath.Join(strings.TrimSuffix(link, "/ns/net"), "root", "etc", "resolv.conf")
-		if unix.Stat(conf, &found) != nil || found.Ino == own.Ino && found.Dev == own.Dev {
+		err := unix.Stat(filepath.Join(process, resolvConf), &conf)
+		return err == nil && (conf.Ino != own.Ino || conf.Dev != own.Dev)
+	})
+}
+
+// inPod tells whether a process belongs to the pod with that UID, which the kubelet writes into its cgroup's name.
+func inPod(process, uid string) bool {
+	b, err := os.ReadFile(filepath.Join(process, "cgroup"))
+	return err == nil && uid != "" && strings.Contains(strings.ReplaceAll(string(b), "_", "-"), "pod"+uid)
+}
+
+const resolvConf = "root/etc/resolv.conf"
+
+// confOf reads the file that the first process of the pod sees.
+func (n *namespaces) confOf(podIP string, ofPod func(process string) bool) (string, error) {
+	processes, err := filepath.Glob(filepath.Join(n.proc, "[0-9]*"))
+	if err != nil {
+		return "", fmt.Errorf("listing processes: %w", err)
+	}
+	for _, p := range processes {
+		if !ofPod(p) {
 			continue
 		}
-		if b, err := os.ReadFile(conf); err == nil && strings.Contains(string(b), "nameserver") {
+		if b, err := os.ReadFile(filepath.Join(p, resolvConf)); err == nil && strings.Contains(string(b), "nameserver") {
 			return string(b), nil
 		}
 	}

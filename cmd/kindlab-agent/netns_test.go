@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -285,7 +287,7 @@ func TestResolvConfIsThePods(t *testing.T) {
 	s.link(t, filepath.Join(s.dir, "cni-db"), filepath.Join(s.proc, "2", "ns", "net"))
 	s.link(t, "/etc/resolv.conf", filepath.Join(s.proc, "2", "root", "etc", "resolv.conf"))
 	for _, ip := range []string{"10.244.1.6", "10.244.1.7"} {
-		got, err := s.namespaces().resolvConf(ip)
+		got, err := s.namespaces().resolvConf(dial.Job{PodIP: ip})
 		if want := "nameserver " + ip + "\n"; err != nil || got != want {
 			t.Errorf("%s: got %q (%v), want %q", ip, got, err, want)
 		}
@@ -293,7 +295,7 @@ func TestResolvConfIsThePods(t *testing.T) {
 	if err := os.RemoveAll(s.proc); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.namespaces().resolvConf("10.244.1.6"); err == nil || !strings.Contains(err.Error(), "no process of the pod 10.244.1.6 is running") {
+	if _, err := s.namespaces().resolvConf(dial.Job{PodIP: "10.244.1.6"}); err == nil || !strings.Contains(err.Error(), "no process of the pod 10.244.1.6 is running") {
 		t.Errorf("got %v for a pod without processes", err)
 	}
 }
@@ -310,5 +312,56 @@ func TestServeWithoutAPod(t *testing.T) {
 	}
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != dial.Hello+"\n" {
 		t.Errorf("began with %q (%v)", line, err)
+	}
+}
+
+// A pod on the host's network has the node's address, which is no namespace's own. Two such pods share it, so their
+// resolver configuration is found by the pod's UID.
+func TestPodsOnTheHostsNetwork(t *testing.T) {
+	t.Parallel()
+	own := ownAddresses()
+	if len(own) == 0 {
+		t.Skip("this host has no address but its loopback")
+	}
+	s := newSandbox(t)
+	s.pod(t, "web", "10.244.1.8")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the node") }))
+	t.Cleanup(server.Close)
+	j := get(own[0], "127.0.0.1")
+	j.Port = server.Listener.Addr().(*net.TCPAddr).Port
+	if o := ask(t, s.namespaces(), []dial.Job{j})[0]; o.Result != dial.OK || o.Body != "the node" {
+		t.Errorf("got %+v, want an answer in the node's own namespace", o)
+	}
+
+	for pid, uid := range map[string]string{"21": "0f3a-1", "22": "0f3a-2"} {
+		s.write(t, filepath.Join(s.proc, pid, "cgroup"), "0::/kubelet.slice/kubelet-pod"+strings.ReplaceAll(uid, "-", "_")+".slice/cri-1.scope\n")
+		s.write(t, filepath.Join(s.proc, pid, "root", "etc", "resolv.conf"), "nameserver "+uid+"\n")
+	}
+	for uid, want := range map[string]string{"0f3a-1": "nameserver 0f3a-1\n", "0f3a-2": "nameserver 0f3a-2\n"} {
+		if got, err := s.namespaces().resolvConf(dial.Job{PodIP: own[0], PodUID: uid}); err != nil || got != want {
+			t.Errorf("pod %s: got %q (%v), want %q", uid, got, err, want)
+		}
+	}
+	for _, uid := range []string{"", "0f3a-3"} {
+		if got, err := s.namespaces().resolvConf(dial.Job{PodIP: own[0], PodUID: uid}); err == nil {
+			t.Errorf("pod %q: got %q, want an error rather than another pod's file", uid, got)
+		}
+	}
+}
+
+func TestInAPodAttemptsAreMadeFromThere(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // closed at the end
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	j := dial.Job{PodIP: "10.244.9.9", Proto: dial.TCP, Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Timeout: 10 * time.Second}
+	if o := attempt(here{}, j); o.Result != dial.OK {
+		t.Errorf("got %+v, want it to dial from where it is", o)
+	}
+	want, err := os.ReadFile("/etc/resolv.conf")
+	if got, also := (here{}).resolvConf(j); got != string(want) || (also == nil) != (err == nil) {
+		t.Errorf("got %q (%v), want %q (%v)", got, also, want, err)
 	}
 }

@@ -178,7 +178,7 @@ func Builtin() Registry {
 	r := Registry{}
 	dialect := newDialect()
 	r.Add(objectKind{dialect}, rolloutKind{}, reachKind{}, httpKind{}, survivesKind{})
-	r.Add(canKind{}, admitKind{}, unchangedKind{}, answerKind{dialect}, goKind{})
+	r.Add(canKind{}, admitKind{}, unchangedKind{}, answerKind{dialect}, goKind{}, resolveKind{}, execKind{}, logsKind{}, nodeKind{})
 	r.Add(compoundKind{"all"}, compoundKind{"any"}, compoundKind{"none"})
 	return r
 }

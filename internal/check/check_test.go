@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -206,7 +205,7 @@ func TestProblemsOfParameters(t *testing.T) {
 		{"object: {kind: Pod, name: a, replicas: 1}", `1:36: unknown key "replicas"`},
 		{"rollout: {of: service/x}", `1:21: expected a deployment, statefulset, daemonset, job or pod, found "service"`},
 		{"http: {url: http://web/}", "1:13: expected either from or outside: true"},
-		{"http: {outside: true, url: http://web/}", "1:34: expected {node} in the URL exactly when it is asked from outside"},
+		{"http: {outside: true, url: http://web/}", "1:34: expected {node} in the URL exactly when it is asked from outside or from a node"},
 		{"http: {from: {pods: a}, url: 'https://web/'}", `1:36: expected a URL such as http://web/hostname, found "https://web/"`},
 		{"http: {from: {pods: a}, url: 'http://web:99999/'}", "1:36: expected a port from 1 to 65535, found 99999"},
 		{"http: {from: {pods: a}, url: 'http://web/', every: true}", "1:58: expected by: every one of which pods?"},
@@ -220,41 +219,6 @@ func TestProblemsOfParameters(t *testing.T) {
 			t.Parallel()
 			if _, problems := compile(t, tt.text); len(problems) != 1 || !strings.HasPrefix(problems[0], tt.want) {
 				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(problems, "\n"), tt.want)
-			}
-		})
-	}
-}
-
-func TestPatience(t *testing.T) {
-	t.Parallel()
-	ago := func(d time.Duration) *corev1.Pod {
-		p := pod("web", "10.0.0.1", "app=web")
-		at := metav1.NewTime(time.Now().Add(-d))
-		p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &at}}
-		p.Status.StartTime = &at
-		return p
-	}
-	tests := []struct {
-		name    string
-		changed time.Duration
-		result  probe.Result
-		atMost  time.Duration
-		slack   time.Duration // what the test itself may use up of it
-	}{
-		{"at rest", time.Hour, "ok", minPatience, 0},
-		{"just changed", 0, "ok", maxPatience, 2 * time.Second},
-		{"a new client refused", 0, "refused", youth, 2 * time.Second},
-		{"an old client refused", time.Hour, "timeout", minPatience, 0},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := ago(tt.changed)
-			c, _, _ := clusterOf(p)
-			deps := []Dependency{{Resource: pods, Namespace: "shop"}}
-			got := c.patience(t.Context(), deps, []corev1.Pod{*p})(probe.Outcome{Result: tt.result})
-			if got > tt.atMost || got < tt.atMost-tt.slack {
-				t.Errorf("waits %s, want %s", got, tt.atMost)
 			}
 		})
 	}

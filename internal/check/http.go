@@ -1,88 +1,163 @@
 package check
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
-	"github.com/kindlab-dev/kindlab/internal/probe"
-	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
-// httpKind asks a URL, from a pod or from outside through every node, and which
-// pods answered. The body of the answer must be the pod's name, as agnhost
-// netexec writes it at /hostname, when by is given.
-//
-//	http: {from: {pods: app=till}, url: "http://bread/hostname", by: {pods: "app=oven"}, every: true}
-//	http: {outside: true, url: "http://{node}:32080/hostname"}
+// httpKind asks a URL, from a pod, from a node, or from outside through every node, and which pods answered. The body
+// of the answer must be the pod's name, as agnhost netexec writes it at /hostname, when by or share is given.
 type httpKind struct{}
 
 func (httpKind) Name() string { return "http" }
 
 // Doc explains the kind.
-func (httpKind) Doc() Doc { return Doc{Text: "Asks a URL, and which pods answered."} }
+func (httpKind) Doc() Doc {
+	return Doc{
+		Text: `Asks a URL over and over, each time on a new connection, and looks at every answer: its status, its body,
+and which pod it came from. A pod is known by its name in the body, which agnhost netexec writes at /hostname. Names
+are looked up with the pod's own resolv.conf. From outside means from the learner's own computer, through every node.
+With deny nobody may get an answer: the denial is tried twice, and believed only if the pods of by are ready and, from
+outside, if the nodes themselves are reached. With share the pods of by are not needed: enough requests are made for
+the band to mean something. With during the learner's workload is changed while requests go on, and none of them may fail;
+such a check runs only when the learner asks for a grade.`,
+		Example: `- http: {from: {pods: app=till}, url: "http://bread/hostname", by: {pods: "app=oven"}, every: true}
+- http: {outside: true, url: "http://{node}:32080/", body: {contains: Welcome}}
+- http: {from: {pods: app=till}, url: "http://bread/hostname", share: {of: {pods: track=canary}, between: [10, 30]}}
+- http: {from: {pods: app=till}, url: "http://bread/", during: {restart: deployment/oven}}
+`,
+		Params: httpParams{},
+	}
+}
+
+type httpParams struct {
+	From    *asker  `yaml:"from" doc:"who asks: each running pod of a set, or a node"`
+	Outside bool    `yaml:"outside" doc:"in place of from: the learner's computer asks, through every node"`
+	URL     string  `yaml:"url,required" doc:"such as http://web/hostname; {node} stands for the address of each node"`
+	Status  int     `yaml:"status" doc:"the status that every answer must have; 200 unless told"`
+	Body    *words  `yaml:"body" doc:"what every answer's body must be like, within its first 4096 bytes"`
+	By      *podSet `yaml:"by" doc:"the pods that may answer: no other one may"`
+	Every   bool    `yaml:"every" doc:"each pod of by has to answer at least once"`
+	Deny    bool    `yaml:"deny" doc:"nobody may get an answer; by names the pods that would give it"`
+	Share   *share  `yaml:"share" doc:"how much of the answers must come from some of the pods"`
+	During  *during `yaml:"during" doc:"a change during which every request must be answered"`
+}
+
+// asker is who asks: pods, or a node.
+type asker struct {
+	Pods      *string `yaml:"pods" doc:"label selector of the pods, such as app=web"`
+	Namespace string  `yaml:"namespace" doc:"of the pods; the lab's first unless told"`
+	Node      string  `yaml:"node" doc:"in place of pods: any, all, or a node's name"`
+}
 
 const nodePlace = "{node}"
 
 func (httpKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
-	var p struct {
-		From    *podSet `yaml:"from"`
-		Outside bool    `yaml:"outside"`
-		URL     string  `yaml:"url,required"`
-		Status  int     `yaml:"status"` // 200 unless told
-		By      *podSet `yaml:"by"`     // only these pods may answer
-		Every   bool    `yaml:"every"`  // and each of them has to
-	}
+	var p httpParams
 	problems := n.Decode(&p)
-	h := httpCheck{from: p.From, outside: p.Outside, url: p.URL, status: p.Status, by: p.By, every: p.Every}
+	h := httpCheck{
+		outside: p.Outside, url: p.URL, status: p.Status, by: p.By, every: p.Every, deny: p.Deny,
+		share: p.Share, during: p.During, namespace: s.Namespace, past: &past{},
+	}
 	if h.status == 0 {
 		h.status = 200
 	}
+	problems = append(problems, h.who(s, n, p)...)
+	problems = append(problems, p.contradictions(n)...)
+	if p.Body != nil {
+		var found lab.Problems
+		h.body, found = p.Body.compile(n.Field("body"))
+		problems = append(problems, found...)
+	}
+	if p.By != nil {
+		problems = append(problems, p.By.compile(s, n.Field("by"))...)
+	}
+	if p.Share != nil {
+		problems = append(problems, p.Share.compile(s, n.Field("share"))...)
+	}
+	if p.During != nil {
+		problems = append(problems, p.During.compile(s, n.Field("during"))...)
+	}
+	problems = append(problems, h.where(s, n.Field("url"))...)
+	return h, problems
+}
+
+// who reads who asks.
+func (h *httpCheck) who(s Scope, n lab.Node, p httpParams) lab.Problems {
 	if (p.From == nil) == !p.Outside {
-		problems = append(problems, n.Problem("expected either from or outside: true"))
+		return lab.Problems{n.Problem("expected either from or outside: true")}
 	}
-	if p.Outside != strings.Contains(p.URL, nodePlace) {
-		problems = append(problems, n.Field("url").Problem("expected %s in the URL exactly when it is asked from outside", nodePlace))
+	var problems lab.Problems
+	if p.Outside || p.From.Node != "" {
+		h.node = "all"
+		if !p.Outside {
+			h.node = p.From.Node
+		}
 	}
+	if p.From != nil {
+		switch from := n.Field("from"); {
+		case (p.From.Pods == nil) == (p.From.Node == ""):
+			problems = append(problems, from.Problem("expected either pods or node"))
+		case p.From.Pods != nil:
+			h.from = &podSet{Pods: *p.From.Pods, Namespace: p.From.Namespace}
+			problems = append(problems, h.from.compile(s, from)...)
+			h.namespace = h.from.Namespace
+		}
+	}
+	if has := strings.Contains(p.URL, nodePlace); p.Outside && !has || h.from != nil && has {
+		problems = append(problems, n.Field("url").Problem("expected %s in the URL exactly when it is asked from outside or from a node", nodePlace))
+	}
+	return problems
+}
+
+// contradictions are keys that do not go together.
+func (p httpParams) contradictions(n lab.Node) lab.Problems {
+	var problems lab.Problems
 	if p.Every && p.By == nil {
 		problems = append(problems, n.Field("every").Problem("expected by: every one of which pods?"))
 	}
-	for key, set := range map[string]*podSet{"from": p.From, "by": p.By} {
-		if set != nil {
-			problems = append(problems, set.compile(s, n.Field(key))...)
-		}
+	if p.Deny && p.By == nil {
+		problems = append(problems, n.Field("deny").Problem("expected by: without pods that would answer, silence proves nothing"))
 	}
-	u, err := url.Parse(strings.Replace(p.URL, nodePlace, "node", 1))
-	if p.URL != "" && (err != nil || u.Scheme != "http" || u.Hostname() == "") {
-		problems = append(problems, n.Field("url").Problem("expected a URL such as http://web/hostname, found %q", p.URL))
-		return h, problems
+	if p.Deny && (p.Status != 0 || p.Body != nil || p.Every || p.Share != nil || p.During != nil) {
+		problems = append(problems, n.Field("deny").Problem("expected no status, body, every, share or during of an answer that must not come"))
 	}
-	if err == nil && u != nil {
-		h.host, h.path, h.port = u.Hostname(), u.RequestURI(), 80
-		if text := u.Port(); text != "" {
-			port, err := strconv.ParseUint(text, 10, 16)
-			if err != nil || port == 0 {
-				problems = append(problems, n.Field("url").Problem("expected a port from 1 to 65535, found %s", text))
-			}
-			h.port = int(port)
-		}
+	if p.Share != nil && p.During != nil {
+		problems = append(problems, n.Field("share").Problem("expected either share or during"))
 	}
-	h.namespace = s.Namespace
-	if h.from != nil {
-		h.namespace = h.from.Namespace
+	return problems
+}
+
+// where reads the URL.
+func (h *httpCheck) where(s Scope, at lab.Node) lab.Problems {
+	if h.url == "" {
+		return nil
 	}
-	if !h.outside {
+	u, err := url.Parse(strings.Replace(h.url, nodePlace, "node", 1))
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" {
+		return lab.Problems{at.Problem("expected a URL such as http://web/hostname, found %q", h.url)}
+	}
+	h.host, h.path, h.port = u.Hostname(), u.RequestURI(), 80
+	h.everyNode = strings.Contains(h.url, nodePlace)
+	if !h.everyNode {
 		h.name(s)
 	}
-	return h, problems
+	if text := u.Port(); text != "" {
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || port == 0 {
+			return lab.Problems{at.Problem("expected a port from 1 to 65535, found %s", text)}
+		}
+		h.port = int(port)
+	}
+	return nil
 }
 
 // name reads the host as a cluster's DNS does: service, service.namespace or
@@ -103,19 +178,27 @@ func (h *httpCheck) name(s Scope) {
 }
 
 type httpCheck struct {
-	from, by   *podSet
-	outside    bool
-	url        string
-	host, path string
-	port       int
-	status     int
-	every      bool
+	from, by  *podSet
+	outside   bool
+	node      string // which nodes ask: any, all or a name; "" when pods do
+	everyNode bool   // whether the URL leads to each node
+	url       string
+	host      string
+	path      string
+	port      int
+	status    int
+	body      *matcher
+	every     bool
+	deny      bool
+	share     *share
+	during    *during
 	// The Service that the URL's host names, for following the chain behind it.
 	service, namespace string
 	replica            string // the pod's part of a name such as web-0.web
+	past               *past
 }
 
-func (httpCheck) Changes() bool { return false }
+func (h httpCheck) Changes() bool { return h.during != nil }
 
 func (h httpCheck) Objects() []Dependency {
 	ns := h.namespace
@@ -125,182 +208,18 @@ func (h httpCheck) Objects() []Dependency {
 			deps = append(deps, set.object())
 		}
 	}
+	if h.share != nil {
+		deps = append(deps, h.share.Of.object())
+	}
+	if h.during != nil {
+		deps = append(deps, h.during.object())
+	}
 	return deps
 }
 
-// origin is where requests leave from, in words and as the start of a job.
-type origin struct {
-	name string
-	job  probe.Job
-}
-
-func (h httpCheck) Run(ctx context.Context, c *Cluster) error {
-	answerers, err := h.answerers(ctx, c)
-	if err != nil {
-		return err
-	}
-	origins, clients, err := h.origins(ctx, c)
-	if err != nil {
-		return err
-	}
-	jobs, owners := h.requests(origins, max(6, 12*len(answerers)))
-	start, patience := time.Now(), c.patience(ctx, h.Objects(), clients)
-	for {
-		worst, err := h.judge(ctx, c, c.Prober.Probe(ctx, jobs), owners, answerers)
-		_, no := errors.AsType[*Failure](err)
-		switch {
-		case err == nil && h.by != nil && time.Since(c.lastChange(ctx, h.Objects())) < calm && !h.leadsOnlyTo(ctx, c, answerers):
-			// A pod that must not answer may be on its way into the rules.
-		case !no || time.Since(start) > patience(worst):
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(probe.Interval):
-		}
-	}
-}
-
-// requests are n from each origin: so many that a pod which gets its share is
-// hardly ever missed. They are judged together, because a balanced request that
-// is repeated until the right pod answers would hide the wrong ones.
-func (h httpCheck) requests(origins []origin, n int) (jobs []probe.Job, owners []origin) {
-	for _, o := range origins {
-		for range n {
-			j := o.job
-			j.Proto, j.Port, j.Path, j.Timeout = dial.HTTP, h.port, h.path, allowTimeout
-			jobs, owners = append(jobs, j), append(owners, o)
-		}
-	}
-	return jobs, owners
-}
-
-// judge returns the outcome that was wrong beside its explanation.
-func (h httpCheck) judge(ctx context.Context, c *Cluster, out []probe.Outcome, owners []origin, answerers []string) (probe.Outcome, error) {
-	seen := map[string]bool{}
-	for i, o := range out {
-		switch {
-		case h.right(o, answerers):
-			seen[o.Body] = true
-		case o.Result == dial.Error:
-			return o, fmt.Errorf("asking %s %s: %s", h.url, owners[i].name, o.Detail)
-		default:
-			return o, h.failure(ctx, c, owners[i], o)
-		}
-	}
-	if !h.every {
-		return probe.Outcome{}, nil
-	}
-	for _, name := range answerers {
-		if !seen[name] {
-			return probe.Outcome{}, &Failure{
-				Is:   fmt.Sprintf("pod %s never answers at %s", name, h.url),
-				Want: "an answer from each of " + strings.Join(answerers, ", "), Look: h.look(),
-			}
-		}
-	}
-	return probe.Outcome{}, nil
-}
-
-func (h httpCheck) right(o probe.Outcome, answerers []string) bool {
-	return o.Result == dial.OK && o.Status == h.status && (h.by == nil || slices.Contains(answerers, o.Body))
-}
-
-func (h httpCheck) answerers(ctx context.Context, c *Cluster) ([]string, error) {
-	if h.by == nil {
-		return nil, nil
-	}
-	found, err := h.by.running(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	names := readyNames(found)
-	if len(names) == 0 {
-		return nil, &Failure{Is: fmt.Sprintf("no pod with labels %s is ready", h.by.Pods), Look: h.by.look(), Settling: true}
-	}
-	return names, nil
-}
-
-func readyNames(all []corev1.Pod) []string {
-	var names []string
-	for i := range all {
-		if podReady(&all[i]) {
-			names = append(names, all[i].Name)
-		}
-	}
-	return names
-}
-
-func (h httpCheck) origins(ctx context.Context, c *Cluster) (list []origin, clients []corev1.Pod, err error) {
-	if h.outside {
-		list, err = h.outsiders(ctx, c)
-		return list, nil, err
-	}
-	if clients, err = h.from.running(ctx, c); err != nil {
-		return nil, nil, err
-	}
-	for _, p := range clients {
-		list = append(list, origin{"from pod " + p.Name, probe.Job{PodIP: p.Status.PodIP, Node: p.Spec.NodeName, Host: h.host}})
-	}
-	return list, clients, nil
-}
-
-// kubeletPort answers on every node: a host that cannot connect to it has no
-// route, and its silence says nothing about a Service.
-const kubeletPort = 10250
-
-// outsiders asks every node from this host. Where the host has no route to the
-// nodes (engines in a virtual machine), a neighbouring node asks instead: to
-// the node it is just as much a stranger from the network.
-func (h httpCheck) outsiders(ctx context.Context, c *Cluster) ([]origin, error) {
-	nodes, err := c.Prober.Nodes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	jobs := make([]probe.Job, len(nodes))
-	for i, n := range nodes {
-		jobs[i] = probe.Job{Proto: dial.TCP, Host: n.IPv4, Port: kubeletPort, Timeout: allowTimeout}
-	}
-	var list []origin
-	for i, o := range c.Prober.Probe(ctx, jobs) {
-		job := probe.Job{Host: nodes[i].IPv4}
-		name := "through node " + nodes[i].Name
-		if o.Result != dial.OK {
-			if len(nodes) == 1 {
-				return nil, fmt.Errorf("this host has no route to node %s (%s), and there is no second node to ask from", nodes[i].Name, nodes[i].IPv4)
-			}
-			job.Node = nodes[(i+1)%len(nodes)].Name
-		}
-		list = append(list, origin{name, job})
-	}
-	return list, nil
-}
-
-// failure explains one wrong answer.
-func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe.Outcome) error {
-	f := &Failure{Want: fmt.Sprintf("status %d", h.status), Look: h.look()}
-	switch {
-	case o.Result != dial.OK:
-		f.Is = fmt.Sprintf("%s does not answer %s (%s)", h.url, from.name, o.Result)
-		f.More = []string{o.Detail}
-	case o.Status != h.status:
-		f.Is = fmt.Sprintf("%s answers %s with status %d", h.url, from.name, o.Status)
-	default:
-		f.Is = fmt.Sprintf("%s is answered by %s", h.url, o.Body)
-		f.Want = fmt.Sprintf("only pods with labels %s", h.by.Pods)
-	}
-	if o.Result == dial.OK {
-		return f
-	}
-	why, err := h.trail(ctx, c)
-	if err != nil {
-		return err
-	}
-	if why != "" {
-		f.Is += ": " + why
-	}
-	return f
+// nodeObjects is the resource of nodes.
+func nodeObjects() schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource("nodes")
 }
 
 func (h httpCheck) look() string {

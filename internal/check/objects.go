@@ -39,8 +39,8 @@ func (c *Cluster) list(ctx context.Context, d Dependency) ([]unstructured.Unstru
 
 // podSet names pods by their labels.
 type podSet struct {
-	Pods      string `yaml:"pods,required"`
-	Namespace string `yaml:"namespace"`
+	Pods      string `yaml:"pods,required" doc:"label selector, such as app=web"`
+	Namespace string `yaml:"namespace" doc:"of the pods; the lab's first unless told"`
 }
 
 func (p *podSet) compile(s Scope, n lab.Node) lab.Problems {

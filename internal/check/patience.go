@@ -25,25 +25,78 @@ const (
 	calm = 2 * time.Second
 )
 
-// patience returns how long each outcome is disbelieved. A cluster that came to
+// patience tells which wrong outcomes are not believed yet. A cluster that came to
 // rest long ago is not waited for: that is what makes a wrong answer quick.
 // Nothing is read from the cluster unless an outcome is wrong.
-func (c *Cluster) patience(ctx context.Context, deps []Dependency, clients []corev1.Pod) func(probe.Outcome) time.Duration {
-	start := time.Now()
-	changed := sync.OnceValue(func() time.Duration {
-		return min(maxPatience, max(minPatience, maxPatience-start.Sub(c.lastChange(ctx, deps))))
+type patience struct {
+	start   time.Time            // when the asking began; for a quick look, when the answers turned wrong
+	changed func() time.Duration // how long any wrong outcome is disbelieved, from start
+	born    time.Time            // when the youngest client started
+	quick   bool
+}
+
+// patience is for one run of a check that reads deps, and asks from clients. before is what the check remembers.
+func (c *Cluster) patience(ctx context.Context, deps []Dependency, clients []corev1.Pod, before *past) *patience {
+	p := &patience{start: time.Now(), quick: c.Quick}
+	if c.Quick {
+		p.start = before.wrongSince(p.start)
+	}
+	p.changed = sync.OnceValue(func() time.Duration {
+		return min(maxPatience, max(minPatience, maxPatience-p.start.Sub(c.lastChange(ctx, deps))))
 	})
-	var born time.Time
-	for _, p := range clients {
-		if t := p.Status.StartTime; t != nil && t.After(born) {
-			born = t.Time
+	for _, pod := range clients {
+		if t := pod.Status.StartTime; t != nil && t.After(p.born) {
+			p.born = t.Time
 		}
 	}
-	return func(o probe.Outcome) time.Duration {
-		if o.Result.Denied() {
-			return max(changed(), youth-start.Sub(born))
-		}
-		return changed()
+	return p
+}
+
+// of is how long, from start, an outcome is disbelieved.
+func (p *patience) of(o probe.Outcome) time.Duration {
+	if o.Result.Denied() {
+		return max(p.changed(), youth-p.start.Sub(p.born))
+	}
+	return p.changed()
+}
+
+// disbelieves tells whether a wrong outcome might still come right by itself.
+func (p *patience) disbelieves(o probe.Outcome) bool { return time.Since(p.start) <= p.of(o) }
+
+// repeats is how long, from start, this run goes on asking. A quick look does not: whoever wants to know looks again.
+func (p *patience) repeats(o probe.Outcome) time.Duration {
+	if p.quick {
+		return -1
+	}
+	return p.of(o)
+}
+
+// past is what a check keeps from one quick look to the next: since when it has been wrong. What has been wrong for
+// long is not disbelieved anew by each look.
+type past struct {
+	mu    sync.Mutex
+	since time.Time // zero while it is right
+}
+
+// wrongSince returns when the answers turned wrong; now, when they were right the last time.
+func (m *past) wrongSince(now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since.IsZero() {
+		return now
+	}
+	return m.since
+}
+
+// note remembers a look that began at start.
+func (m *past) note(start time.Time, right bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case right:
+		m.since = time.Time{}
+	case m.since.IsZero():
+		m.since = start
 	}
 }
 

@@ -31,26 +31,42 @@ func (reachKind) Name() string { return "reach" }
 
 // Doc explains the kind.
 func (reachKind) Doc() Doc {
-	return Doc{Text: "Asks who may connect to what, as a truth table of real connections."}
+	return Doc{
+		Text: `Asks who may connect to what, as a truth table of real connections. Every running pod of a client tries
+every running pod of a target, all at once, from inside its own network namespace; nothing is added to the pod. A
+cell is allow, deny or - (not asked). A denial is tried twice, and believed only when the target answers itself: a
+server that is down denies nobody. UDP needs a server that answers any packet, as agnhost netexec does.`,
+		Example: `- reach:
+    clients: {frontend: {pods: app=frontend}, stranger: {pods: app=stranger, namespace: street}}
+    targets: {db: {pods: app=db, port: 5432}, names: {lookup: db.shop.svc.cluster.local}}
+    expect: |
+      from      db     names
+      frontend  allow  allow
+      stranger  deny   -
+`,
+		Params: reachParams{},
+	}
+}
+
+type reachParams struct {
+	Clients map[string]podSet `yaml:"clients,required" doc:"who connects: pods, under names of your own"`
+	Targets map[string]target `yaml:"targets,required" doc:"what is connected to, under names of your own"`
+	Expect  tableText         `yaml:"expect,required" doc:"the table: a line with from and targets, then one line for each client"`
 }
 
 // target is where packets go: pods on a port, or the cluster's DNS for a name.
 type target struct {
-	Pods      string `yaml:"pods"`
-	Namespace string `yaml:"namespace"`
-	Port      int    `yaml:"port"`
-	Protocol  string `yaml:"protocol"` // tcp (the default) or udp
-	Lookup    string `yaml:"lookup"`   // a name; allowed means that it resolves
+	Pods      string `yaml:"pods" doc:"label selector of the pods, such as app=db"`
+	Namespace string `yaml:"namespace" doc:"of the pods; the lab's first unless told"`
+	Port      int    `yaml:"port" doc:"port of the pods, 1 to 65535"`
+	Protocol  string `yaml:"protocol" doc:"tcp (the default) or udp"`
+	Lookup    string `yaml:"lookup" doc:"in place of pods and port: a name; allow means that it resolves"`
 }
 
 func (reachKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
-	var p struct {
-		Clients map[string]podSet `yaml:"clients,required"`
-		Targets map[string]target `yaml:"targets,required"`
-		Expect  tableText         `yaml:"expect,required"`
-	}
+	var p reachParams
 	problems := n.Decode(&p)
-	r := reach{clients: map[string]podSet{}, targets: map[string]target{}}
+	r := reach{clients: map[string]podSet{}, targets: map[string]target{}, past: &past{}}
 	for _, name := range sortedKeys(p.Clients) {
 		set := p.Clients[name]
 		problems = append(problems, set.compile(s, n.Field("clients").Field(name))...)
@@ -74,7 +90,8 @@ func (t *target) compile(s Scope, n lab.Node) lab.Problems {
 			return lab.Problems{n.Problem("expected either lookup, or pods and port")}
 		}
 		// Cluster DNS is what answers: its pods are the positive control.
-		t.Namespace, t.Pods = "kube-system", "k8s-app=kube-dns"
+		set := clusterDNS()
+		t.Namespace, t.Pods = set.Namespace, set.Pods
 		return nil
 	}
 	var problems lab.Problems
@@ -100,6 +117,7 @@ type reach struct {
 	clients map[string]podSet
 	targets map[string]target
 	table   table
+	past    *past
 }
 
 func (reach) Changes() bool { return false }
@@ -137,26 +155,60 @@ type cell struct {
 }
 
 func (r reach) Run(ctx context.Context, c *Cluster) error {
-	from, to := map[string][]corev1.Pod{}, map[string][]corev1.Pod{}
+	from, to, err := r.pods(ctx, c)
+	if err != nil {
+		return err
+	}
+	cells, all := r.expectations(from, to)
+	if len(all) == 0 {
+		return errors.New("the table asks nothing: its clients and its targets are the same pod")
+	}
+	servers, controls := r.controls(to)
+	all = append(all, controls...)
+	wait := c.patience(ctx, r.Objects(), flat(from), r.past)
+	start := time.Now()
+	out := probe.Converge(ctx, c.Prober.Probe, all, wait.repeats)
+	err = r.controlled(servers, controls, out[len(cells):], wait)
+	if err == nil {
+		err = r.judge(cells, all, out, wait)
+	}
+	f, no := errors.AsType[*Failure](err)
+	if err != nil && !no {
+		return err
+	}
+	r.past.note(start, err == nil)
+	if !no || !f.Settling {
+		if unsound := c.sound(ctx, nodesOf(flat(from), flat(to))...); unsound != nil {
+			return unsound
+		}
+	}
+	return err
+}
+
+// pods lists those behind each name of the table.
+func (r reach) pods(ctx context.Context, c *Cluster) (from, to map[string][]corev1.Pod, err error) {
+	from, to = map[string][]corev1.Pod{}, map[string][]corev1.Pod{}
 	for _, name := range r.table.rows {
 		set := r.clients[name]
-		list, err := set.running(ctx, c)
-		if err != nil {
-			return err
+		if from[name], err = set.running(ctx, c); err != nil {
+			return nil, nil, err
 		}
-		from[name] = list
 	}
 	for _, name := range r.table.columns {
 		set := r.targets[name].set()
-		list, err := set.running(ctx, c)
-		if err != nil {
-			return err
+		if to[name], err = set.running(ctx, c); err != nil {
+			return nil, nil, err
 		}
-		to[name] = list
 	}
+	return from, to, nil
+}
 
-	var cells []cell
-	var all []probe.Expectation
+func flat(sets map[string][]corev1.Pod) []corev1.Pod {
+	return slices.Concat(slices.Collect(maps.Values(sets))...)
+}
+
+// expectations are the probes of the table, one for each pair of pods.
+func (r reach) expectations(from, to map[string][]corev1.Pod) (cells []cell, all []probe.Expectation) {
 	for _, row := range r.table.rows {
 		for _, column := range r.table.columns {
 			allow, asked := r.table.allow[[2]string{row, column}]
@@ -174,19 +226,27 @@ func (r reach) Run(ctx context.Context, c *Cluster) error {
 			}
 		}
 	}
-	if len(all) == 0 {
-		return errors.New("the table asks nothing: its clients and its targets are the same pod")
-	}
-	controls := r.controls(to)
-	all = append(all, controls...)
-	out := probe.Converge(ctx, c.Prober.Probe, all, c.patience(ctx, r.Objects(), slices.Concat(slices.Collect(maps.Values(from))...)))
+	return cells, all
+}
+
+// controlled tells whether every target answers itself.
+func (r reach) controlled(servers []cell, controls []probe.Expectation, out []probe.Outcome, wait *patience) error {
 	for i, e := range controls {
-		if o := out[len(cells)+i]; !e.Accept(o) {
-			return fmt.Errorf("no positive control: %s does not answer even itself on port %d (%s %s), so a refusal proves nothing",
-				e.Job.PodIP, e.Job.Port, o.Result, o.Detail)
+		o, server := out[i], servers[i].to.Name
+		switch {
+		case e.Accept(o):
+		case o.Result.Named() && wait.disbelieves(o):
+			set := r.targets[servers[i].column].set()
+			return &Failure{
+				Is:   fmt.Sprintf("pod %s does not answer even itself on port %d yet", server, e.Job.Port),
+				Look: set.look(), Settling: true,
+			}
+		default:
+			return fmt.Errorf("no positive control: pod %s does not answer even itself on port %d (%s %s), so a refusal proves nothing",
+				server, e.Job.Port, o.Result, o.Detail)
 		}
 	}
-	return r.judge(cells, all, out)
+	return nil
 }
 
 // expectation is the probe of one pair.
@@ -200,7 +260,8 @@ func (r reach) expectation(a, b corev1.Pod, t target, allow bool) probe.Expectat
 }
 
 func (t target) job(a, b corev1.Pod) probe.Job {
-	j := probe.Job{PodIP: a.Status.PodIP, Node: a.Spec.NodeName, Timeout: allowTimeout}
+	j := jobFrom(a)
+	j.Timeout = allowTimeout
 	if t.Lookup != "" {
 		j.Proto, j.Host = dial.DNS, t.Lookup
 		return j
@@ -211,8 +272,7 @@ func (t target) job(a, b corev1.Pod) probe.Job {
 
 // controls are the probes that a denial rests on: each target answers itself,
 // from inside its own network namespace, where no policy is in between.
-func (r reach) controls(to map[string][]corev1.Pod) []probe.Expectation {
-	var all []probe.Expectation
+func (r reach) controls(to map[string][]corev1.Pod) (servers []cell, all []probe.Expectation) {
 	for _, column := range r.table.columns {
 		t := r.targets[column]
 		for _, b := range to[column] {
@@ -220,23 +280,24 @@ func (r reach) controls(to map[string][]corev1.Pod) []probe.Expectation {
 			if t.Lookup != "" {
 				j.Server = b.Status.PodIP
 			}
+			servers = append(servers, cell{column: column, to: b})
 			all = append(all, probe.Expectation{Job: j, Streak: 1, Accept: func(o probe.Outcome) bool { return o.Result == dial.OK }})
 		}
 	}
-	return all
+	return servers, all
 }
 
 // judge turns outcomes into a verdict on the whole table.
-func (r reach) judge(cells []cell, all []probe.Expectation, out []probe.Outcome) error {
+func (r reach) judge(cells []cell, all []probe.Expectation, out []probe.Outcome, wait *patience) error {
 	found := map[[2]string]bool{}
 	var wrong []string
 	said := map[[2]string]bool{}
-	look := ""
+	look, settling := "", false
 	for i, p := range cells {
 		key := [2]string{p.row, p.column}
 		want, o := r.table.allow[key], out[i]
 		right := all[i].Accept(o)
-		if !right && o.Result != dial.OK && !o.Result.Denied() && o.Result != dial.NXDomain {
+		if !right && !o.Result.Named() {
 			return fmt.Errorf("probing from %s to %s: %s", p.row, p.column, o.Detail)
 		}
 		if right && !said[key] {
@@ -246,6 +307,7 @@ func (r reach) judge(cells []cell, all []probe.Expectation, out []probe.Outcome)
 			continue
 		}
 		said[key], found[key] = true, !want
+		settling = settling || wait.disbelieves(o)
 		if want {
 			wrong = append(wrong, fmt.Sprintf("%s cannot reach %s (%s)", p.row, p.column, o.Result))
 		} else {
@@ -258,7 +320,7 @@ func (r reach) judge(cells []cell, all []probe.Expectation, out []probe.Outcome)
 	if len(wrong) == 0 {
 		return nil
 	}
-	return &Failure{Is: strings.Join(wrong, "; "), Look: look, More: r.table.draw(found)}
+	return &Failure{Is: strings.Join(wrong, "; "), Look: look, More: r.table.draw(found), Settling: settling}
 }
 
 // look shows the policies that speak about the pair.

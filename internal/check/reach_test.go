@@ -68,7 +68,7 @@ func TestReach(t *testing.T) {
 			verdict{failure: "front cannot reach db (refused); guest still reaches db"},
 			[]string{"       db", "front  closed, want open", "guest  open, want closed"},
 		},
-		{"nobody answers, not even itself", map[string]dial.Result{frontIP: dial.Refused, guestIP: dial.Refused, dbIP: dial.Refused}, verdict{unknown: "no positive control: 10.0.0.3 does not answer even itself on port 5432 (refused"}, nil},
+		{"nobody answers, not even itself", map[string]dial.Result{frontIP: dial.Refused, guestIP: dial.Refused, dbIP: dial.Refused}, verdict{unknown: "no positive control: pod db-1 does not answer even itself on port 5432 (refused"}, nil},
 		{"denied without a positive control", map[string]dial.Result{frontIP: dial.OK, guestIP: dial.Timeout, dbIP: dial.Error}, verdict{unknown: "no positive control"}, nil},
 		{"trouble where a denial is wanted", map[string]dial.Result{frontIP: dial.OK, guestIP: dial.Error, dbIP: dial.OK}, verdict{unknown: "probing from guest to db: from 10.0.0.2"}, nil},
 		{"trouble where an answer is wanted", map[string]dial.Result{frontIP: dial.Error, guestIP: dial.Refused, dbIP: dial.OK}, verdict{unknown: "probing from front to db: from 10.0.0.1"}, nil},

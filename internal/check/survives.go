@@ -1,10 +1,8 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -14,9 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/remotecommand"
-	"k8s.io/client-go/util/exec"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
 )
@@ -30,14 +25,25 @@ type survivesKind struct{}
 func (survivesKind) Name() string { return "survives" }
 
 // Doc explains the kind.
-func (survivesKind) Doc() Doc { return Doc{Text: "Deletes a pod and asks what is left."} }
+func (survivesKind) Doc() Doc {
+	return Doc{
+		Text: `Writes a file into a folder of a pod, deletes the pod, waits for the one that takes its place, and asks whether
+the file is still there; then asks what follows. It changes the learner's cluster, so it runs alone and only when the
+learner asks for a grade. The pod's first container needs a shell.`,
+		Example: `- survives: {delete: pod/ledger-0, folder: /data, then: [{rollout: {of: statefulset/ledger}}]}
+`,
+		Params: survivesParams{},
+	}
+}
+
+type survivesParams struct {
+	Delete lab.Ref     `yaml:"delete,required" doc:"the pod, such as pod/ledger-0"`
+	Folder string      `yaml:"folder,required" doc:"an absolute path inside the pod's first container"`
+	Then   []lab.Check `yaml:"then" doc:"checks that must pass afterwards"`
+}
 
 func (survivesKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
-	var p struct {
-		Delete lab.Ref     `yaml:"delete,required"`
-		Folder string      `yaml:"folder,required"` // inside the pod's first container
-		Then   []lab.Check `yaml:"then"`
-	}
+	var p survivesParams
 	problems := n.Decode(&p)
 	if p.Delete.Kind != "" && p.Delete.Kind != "pod" {
 		problems = append(problems, n.Field("delete").Problem("expected a pod such as pod/web-0, found %q", p.Delete))
@@ -210,10 +216,9 @@ func guard(p *corev1.Pod, line string) string {
 // ok is false when the command ran and failed; err is trouble with the stream.
 func (c *Cluster) exec(ctx context.Context, p *corev1.Pod, line string) (out string, ok bool, err error) {
 	for range 50 {
-		var code int
-		out, code, err = c.execOnce(ctx, p, guard(p, line))
-		if err != nil || code != notThisPod {
-			return out, code == 0, err
+		o, err := c.command(ctx, p, p.Spec.Containers[0].Name, "sh", "-c", guard(p, line))
+		if err != nil || o.code != notThisPod {
+			return o.stdout + o.stderr, o.code == 0, err
 		}
 		select {
 		case <-ctx.Done():
@@ -222,24 +227,4 @@ func (c *Cluster) exec(ctx context.Context, p *corev1.Pod, line string) (out str
 		}
 	}
 	return "", false, fmt.Errorf("running a command in pod %s: an earlier pod of that name does not end", p.Name)
-}
-
-func (c *Cluster) execOnce(ctx context.Context, p *corev1.Pod, line string) (out string, code int, err error) {
-	req := c.Owner.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{
-			Container: p.Spec.Containers[0].Name, Command: []string{"sh", "-c", line}, Stdout: true, Stderr: true,
-		}, scheme.ParameterCodec)
-	ws, err := remotecommand.NewWebSocketExecutor(c.Owner.Config, "GET", req.URL().String())
-	if err != nil {
-		return "", 0, fmt.Errorf("opening a stream into pod %s: %w", p.Name, err)
-	}
-	var buf bytes.Buffer
-	err = ws.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &buf, Stderr: &buf})
-	if exit, exited := errors.AsType[exec.ExitError](err); exited {
-		return buf.String(), exit.ExitStatus(), nil
-	}
-	if err != nil {
-		return "", 0, fmt.Errorf("running a command in pod %s: %w", p.Name, err)
-	}
-	return buf.String(), 0, nil
 }

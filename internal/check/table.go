@@ -40,10 +40,7 @@ func (t tableText) parse(clients, targets []string) (table, lab.Problems) {
 	out := table{allow: map[[2]string]bool{}}
 	var problems lab.Problems
 	bad := func(line int, format string, args ...any) {
-		p := t.node.Problem(format, args...)
-		// The text of a block begins on the line below its "|".
-		p.Line, p.Column = p.Line+1+line, 1
-		problems = append(problems, p)
+		problems = append(problems, t.at(line, t.node.Problem(format, args...)))
 	}
 	names := func(line int, name string, known []string, what string) {
 		if !slices.Contains(known, name) {
@@ -90,6 +87,17 @@ func (t tableText) parse(clients, targets []string) (table, lab.Problems) {
 		problems = append(problems, t.node.Problem("expected at least one cell with allow or deny"))
 	}
 	return out, problems
+}
+
+// at moves a problem to its line of the table. The text of a block begins on the line below its "|"; within quotes
+// a line of text is no line of the file, so there the table's own place is the best there is.
+func (t tableText) at(line int, p lab.Problem) lab.Problem {
+	if block, known := any(t.node).(interface{ IsBlock() bool }); known && !block.IsBlock() {
+		p.Text = fmt.Sprintf("line %d of the table: %s", line+1, p.Text)
+		return p
+	}
+	p.Line, p.Column = p.Line+1+line, 1
+	return p
 }
 
 // draw lays the table out with what was found; wrong cells say what was wanted.

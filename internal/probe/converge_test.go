@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,6 +121,42 @@ func TestConvergeEndsWithItsContext(t *testing.T) {
 		out := Converge(ctx, s.probe, []Expectation{allowed("db")}, waitFor(time.Hour))
 		if time.Since(start) != time.Second || out[0].Result != dial.Refused {
 			t.Errorf("%+v after %s, want the last outcome after a second", out[0], time.Since(start))
+		}
+	})
+}
+
+// Silence takes as long as an attempt may. What confirms it does not take as long again.
+func TestConvergeWaitsForSilenceOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		silent := func(_ context.Context, jobs []Job) []Outcome {
+			asked.Add(1)
+			time.Sleep(700 * time.Millisecond)
+			return []Outcome{{Result: dial.Timeout}}
+		}
+		start := time.Now()
+		out := Converge(t.Context(), silent, []Expectation{denied("db")}, waitFor(time.Minute))
+		if took := time.Since(start); took != 700*time.Millisecond+overlap || asked.Load() != 2 || out[0].Result != dial.Timeout {
+			t.Errorf("%+v after %d probes in %s, want two that overlap", out, asked.Load(), took)
+		}
+	})
+}
+
+// An answer that is late is an answer, although the next attempt is on its way already.
+func TestConvergeKeepsOrderAmongOverlappingAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		says := []Result{dial.OK, dial.Refused, dial.Refused, dial.Refused}
+		late := func(_ context.Context, jobs []Job) []Outcome {
+			n := asked.Add(1)
+			time.Sleep(2 * overlap)
+			return []Outcome{{Result: says[min(int(n), len(says))-1]}}
+		}
+		out := Converge(t.Context(), late, []Expectation{denied("db")}, waitFor(time.Minute))
+		if out[0].Result != dial.Refused || asked.Load() != 3 {
+			t.Errorf("%+v after %d probes, want two denials in a row after the answer", out, asked.Load())
 		}
 	})
 }

@@ -17,6 +17,9 @@ type link struct {
 	up   chan struct{} // closed when the agent said hello
 	down chan struct{} // closed when the stream ended; err says why
 
+	// send takes jobs, one line each, to the goroutine that writes them: an agent that does not read blocks only that.
+	send chan []byte
+
 	mu      sync.Mutex
 	err     error
 	stdin   *io.PipeWriter
@@ -25,7 +28,9 @@ type link struct {
 }
 
 func newLink() *link {
-	return &link{up: make(chan struct{}), down: make(chan struct{}), waiting: map[int]chan Outcome{}}
+	return &link{
+		up: make(chan struct{}), down: make(chan struct{}), send: make(chan []byte), waiting: map[int]chan Outcome{},
+	}
 }
 
 // run executes the agent and dispatches its answers until the stream ends.
@@ -35,6 +40,10 @@ func (l *link) run(ctx context.Context, node Node, argv ...string) error {
 	l.mu.Lock()
 	l.stdin = stdin
 	l.mu.Unlock()
+
+	read := make(chan struct{})
+	defer close(read)
+	go l.write(stdin, read)
 
 	ended := make(chan error, 1)
 	go func() {
@@ -58,6 +67,20 @@ func (l *link) run(ctx context.Context, node Node, argv ...string) error {
 		return readErr
 	}
 	return errors.New("the agent ended")
+}
+
+// write passes jobs on until the agent's answers end. A write that fails shows there too.
+func (l *link) write(stdin io.Writer, ended <-chan struct{}) {
+	for {
+		select {
+		case line := <-l.send:
+			if _, err := stdin.Write(line); err != nil {
+				return
+			}
+		case <-ended:
+			return
+		}
+	}
 }
 
 func (l *link) read(stdout io.Reader) error {
@@ -109,24 +132,32 @@ func (l *link) ask(ctx context.Context, j Job) (Outcome, error) {
 	id := l.next
 	l.next++
 	l.waiting[id] = answer
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.waiting, id)
+		l.mu.Unlock()
+	}()
+
 	want := j.ID
 	j.ID = id
 	b, err := json.Marshal(j)
-	if err == nil {
-		_, err = l.stdin.Write(append(b, '\n'))
-	}
-	l.mu.Unlock()
 	if err != nil {
 		return Outcome{}, fmt.Errorf("sending a job: %w", err)
 	}
-	select {
-	case o := <-answer:
-		o.ID = want
-		return o, nil
-	case <-l.down:
-		return Outcome{}, l.reason()
-	case <-ctx.Done():
-		return Outcome{}, context.Cause(ctx)
+	send := l.send
+	for line := append(b, '\n'); ; {
+		select {
+		case send <- line:
+			send = nil // sent: from now on only the answer is waited for
+		case o := <-answer:
+			o.ID = want
+			return o, nil
+		case <-l.down:
+			return Outcome{}, l.reason()
+		case <-ctx.Done():
+			return Outcome{}, context.Cause(ctx)
+		}
 	}
 }
 

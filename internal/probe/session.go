@@ -6,11 +6,11 @@ package probe
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
@@ -41,51 +41,19 @@ type NodeAddress struct{ Name, IPv4 string }
 //go:embed agent
 var files embed.FS
 
-// A Session holds one stream to each node's agent. It is safe for concurrent
-// use, and nothing runs before the first probe.
+// A Session probes through the nodes, with an agent on each. It is safe for concurrent use, and nothing runs before the
+// first probe.
 type Session struct {
+	*pool
 	nodes func(context.Context) ([]Node, error)
-	agent func() ([]byte, error)
-
-	// The streams outlive the probe that opened them, so they have a context of
-	// their own, ended by Close.
-	run  context.Context //nolint:containedctx // the life of the streams, not of a call
-	stop context.CancelFunc
 
 	mu    sync.Mutex
 	known []Node
-	links map[string]*link
 }
 
 // Open returns a Session over the nodes, which are asked for once, when needed.
 func Open(nodes func(context.Context) ([]Node, error)) *Session {
-	run, stop := context.WithCancel(context.Background())
-	return &Session{
-		nodes: nodes, agent: embedded, run: run, stop: stop,
-		links: map[string]*link{},
-	}
-}
-
-// embedded is the agent that the build put beside this package.
-func embedded() ([]byte, error) {
-	b, err := files.ReadFile("agent/kindlab-agent")
-	if err != nil {
-		return nil, errors.New("this kindlab was built without its probe agent: run make build")
-	}
-	return b, nil
-}
-
-// Close ends the agents' streams.
-func (s *Session) Close() error {
-	// First, because it ends the streams: a job that an agent does not read would keep its link busy for ever.
-	s.stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.links {
-		l.close()
-	}
-	s.links = map[string]*link{}
-	return nil
+	return &Session{nodes: nodes, pool: newPool("/var/lib/kindlab")}
 }
 
 // Nodes lists the nodes and their addresses.
@@ -121,92 +89,76 @@ func (s *Session) list(ctx context.Context) ([]Node, error) {
 // Probe makes all attempts at once and returns their outcomes in the order of
 // the jobs. Trouble on our side is an outcome too: dial.Error.
 func (s *Session) Probe(ctx context.Context, jobs []Job) []Outcome {
-	out := make([]Outcome, len(jobs))
-	var all sync.WaitGroup
-	for i, j := range jobs {
-		all.Go(func() {
-			j.ID = i
-			out[i] = s.one(ctx, j)
-		})
-	}
-	all.Wait()
-	return out
+	return all(jobs, func(j Job) Outcome { return s.one(ctx, j) })
 }
 
 func (s *Session) one(ctx context.Context, j Job) Outcome {
 	if j.Node == "" {
-		return dial.Do(ctx, j, func() (string, error) {
-			return "", errors.New("names are not looked up from the host")
-		})
+		return fromHost(ctx, j)
 	}
-	l, err := s.link(ctx, j.Node)
-	if err != nil {
-		return trouble(j, err)
-	}
-	o, err := l.ask(ctx, j)
-	if err != nil {
-		return trouble(j, fmt.Errorf("probing from node %s: %w", j.Node, err))
-	}
-	return o
+	return s.ask(ctx, "node "+j.Node, j, func(ctx context.Context) (Node, error) { return s.find(ctx, j.Node) })
+}
+
+// fromHost makes the attempt from this process.
+func fromHost(ctx context.Context, j Job) Outcome {
+	return dial.Do(ctx, j, func() (string, error) {
+		return "", errors.New("names are not looked up from the host")
+	})
 }
 
 func trouble(j Job, err error) Outcome {
 	return Outcome{ID: j.ID, Result: dial.Error, Detail: err.Error()}
 }
 
-// link returns the standing stream to a node. One that broke is made anew, so
-// that an agent killed in the middle costs one answer and not the session.
-func (s *Session) link(ctx context.Context, name string) (*link, error) {
+func (s *Session) find(ctx context.Context, name string) (Node, error) {
 	nodes, err := s.list(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	l, ok := s.links[name]
-	if !ok || l.broken() {
-		node := find(nodes, name)
-		if node == nil {
-			s.mu.Unlock()
-			return nil, fmt.Errorf("node %s does not take commands", name)
-		}
-		l = newLink()
-		s.links[name] = l
-		go func() { l.fail(s.serve(node, l)) }()
-	}
-	s.mu.Unlock()
-	return l, l.ready(ctx)
-}
-
-func find(nodes []Node, name string) Node {
 	for _, n := range nodes {
 		if n.Name() == name {
-			return n
+			return n, nil
 		}
 	}
-	return nil
+	return nil, fmt.Errorf("node %s does not take commands", name)
 }
 
-// errMissing says that the node does not have this agent yet.
-var errMissing = errors.New("the agent is not on the node")
-
-// serve runs the agent on a node until the stream ends, putting it there first
-// when it is missing. One command tries and runs it: a process start in a node
-// costs more than a probe.
-func (s *Session) serve(node Node, l *link) error {
-	agent, err := s.agent()
+// Exec runs a command as root in a node's own namespaces, and returns what it wrote to stdout and its exit code. An
+// error says that it could not be run, or that its output is longer than a megabyte. It is for looking only.
+func (s *Session) Exec(ctx context.Context, node string, argv ...string) (stdout string, code int, err error) {
+	n, err := s.find(ctx, node)
 	if err != nil {
-		return err
+		return "", 0, err
 	}
-	path := fmt.Sprintf("/var/lib/kindlab/agent-%x", sha256.Sum256(agent))[:40]
-	script := "[ -x " + path + " ] || { echo missing; exit 0; }; exec " + path
-	err = l.run(s.run, node, "sh", "-c", script)
-	if !errors.Is(err, errMissing) {
-		return err
+	out := &limited{left: maxOutput}
+	// The shell reports the exit code, because an engine's own error tells no failed command from a failed engine.
+	script := `"$@" </dev/null; printf '\nexit %d\n' $?`
+	if err := n.Exec(ctx, nil, out, append([]string{"sh", "-c", script, "sh"}, argv...)...); err != nil {
+		return "", 0, fmt.Errorf("running %s on node %s: %w", argv[0], node, err)
 	}
-	// Written under another name first: a half-copied agent is never run.
-	install := fmt.Sprintf("mkdir -p /var/lib/kindlab && cat >%[1]s.$$ && chmod 755 %[1]s.$$ && mv %[1]s.$$ %[1]s", path)
-	if err := node.Exec(s.run, bytes.NewReader(agent), io.Discard, "sh", "-c", install); err != nil {
-		return fmt.Errorf("putting the agent on node %s: %w", node.Name(), err)
+	text := out.buf.String()
+	at := strings.LastIndex(text, "\nexit ")
+	if at < 0 {
+		return "", 0, fmt.Errorf("running %s on node %s: its output was cut off", argv[0], node)
 	}
-	return l.run(s.run, node, "sh", "-c", script)
+	if _, err := fmt.Sscanf(text[at:], "\nexit %d\n", &code); err != nil {
+		return "", 0, fmt.Errorf("running %s on node %s: its output was cut off", argv[0], node)
+	}
+	return text[:at], code, nil
+}
+
+// maxOutput bounds what a command on a node may say.
+const maxOutput = 1 << 20
+
+// limited keeps what is written to it, and refuses more than it has room for.
+type limited struct {
+	buf  bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	if l.left -= len(b); l.left < 0 {
+		return 0, errors.New("the output is longer than a megabyte")
+	}
+	return l.buf.Write(b)
 }

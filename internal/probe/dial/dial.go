@@ -35,13 +35,17 @@ const (
 type Job struct {
 	ID    int    `json:"id"`
 	PodIP string `json:"podIP,omitempty"` // whose network namespace to dial from; "" is the node's own
-	Node  string `json:"node,omitempty"`  // which node's agent does it; "" is this host, without an agent
-	Proto Proto  `json:"proto"`
+	// PodUID is needed of pods on the host's network only: an address that many share does not tell whose resolv.conf.
+	PodUID string `json:"podUID,omitempty"`
+	Node   string `json:"node,omitempty"` // which node's agent does it; "" is this host, without an agent
+	Proto  Proto  `json:"proto"`
 	// Host is an IP literal, or a name that is looked up as the pod would.
 	Host    string        `json:"host"`
 	Port    int           `json:"port,omitempty"`
 	Path    string        `json:"path,omitempty"`   // HTTP: path and query
 	Server  string        `json:"server,omitempty"` // DNS: ask this address instead of resolv.conf's
+	Record  string        `json:"record,omitempty"` // DNS: A (the default) or CNAME
+	Inside  bool          `json:"inside,omitempty"` // DNS: ask only for names in the cluster's own domain
 	Timeout time.Duration `json:"timeout"`
 }
 
@@ -58,8 +62,20 @@ const (
 	NXDomain    Result = "dns-nxdomain"
 	DNSTimeout  Result = "dns-timeout"
 	DNSRefused  Result = "dns-refused"
+	DNSFailed   Result = "dns-servfail" // the name server answered that it could not tell
+	NotHTTP     Result = "not-http"     // something answered an HTTP request, in another language
 	Error       Result = "error"
 )
+
+// Named tells whether it says something of the network: every result but Error, and those that nobody knows.
+func (r Result) Named() bool {
+	switch r {
+	case OK, NXDomain, DNSFailed, NotHTTP:
+		return true
+	default:
+		return r.Denied()
+	}
+}
 
 // Denied tells whether the packet was turned away or swallowed. Policy engines
 // do either: kube-router rejects, kindnet drops.
@@ -78,11 +94,12 @@ type Outcome struct {
 	Result    Result   `json:"result"`
 	Detail    string   `json:"detail,omitempty"` // for Error: the reason
 	Status    int      `json:"status,omitempty"` // HTTP
-	Body      string   `json:"body,omitempty"`   // HTTP and UDP: at most 512 bytes
+	Body      string   `json:"body,omitempty"`   // HTTP and UDP: at most 4096 bytes
 	Addresses []string `json:"addresses,omitempty"`
+	CName     string   `json:"cname,omitempty"` // the name that the asked one is an alias of, without the last dot
 }
 
-const maxBody = 512
+const maxBody = 4096
 
 // Do makes the attempt. resolvConf is the text of the resolver configuration
 // that names are looked up with.
@@ -99,9 +116,9 @@ func Do(ctx context.Context, j Job, resolvConf func() (string, error)) Outcome {
 				return out.failed(fmt.Errorf("reading resolv.conf: %w", err))
 			}
 		}
-		found, result, err := lookup(ctx, j.Host, j.Server, conf)
-		out.Result = result
-		for _, a := range found {
+		found, result, err := lookup(ctx, j, conf)
+		out.Result, out.CName = result, found.cname
+		for _, a := range found.addresses {
 			out.Addresses = append(out.Addresses, a.String())
 		}
 		if err != nil {
@@ -110,7 +127,7 @@ func Do(ctx context.Context, j Job, resolvConf func() (string, error)) Outcome {
 		if j.Proto == DNS || result != OK {
 			return out
 		}
-		addr = found[0]
+		addr = found.addresses[0]
 	}
 
 	to := netip.AddrPortFrom(addr, uint16(j.Port)).String()
@@ -183,16 +200,30 @@ func (out Outcome) http(ctx context.Context, j Job, to string) Outcome {
 	if err := req.Write(conn); err != nil {
 		return out.failed(err)
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
-	if err != nil {
+	answer := bufio.NewReader(conn)
+	if first, err := answer.Peek(len("HTTP/")); string(first) != "HTTP/" && len(first) > 0 {
+		return out.notHTTP(fmt.Errorf("the answer begins with %q", first))
+	} else if err != nil {
 		return out.failed(err)
+	}
+	resp, err := http.ReadResponse(answer, req)
+	if err != nil {
+		return out.notHTTP(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
-		return out.failed(err)
+		return out.notHTTP(err)
 	}
 	out.Result, out.Status, out.Body = OK, resp.StatusCode, strings.TrimSpace(string(body))
+	return out
+}
+
+// notHTTP is for errors of reading what the other side said: one that is not the network's is about its language.
+func (out Outcome) notHTTP(err error) Outcome {
+	if out = out.failed(err); out.Result == Error {
+		out.Result = NotHTTP
+	}
 	return out
 }
 
@@ -222,4 +253,4 @@ func nameOf(err error) Result {
 }
 
 // Hello is the first line that an agent writes.
-const Hello = "kindlab-agent 1"
+const Hello = "kindlab-agent 2"

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,62 +59,112 @@ func (r resolver) names(name string) []string {
 	return append(list, name+".")
 }
 
-// lookup asks for the IPv4 addresses of a name. The Go resolver cannot be used:
-// it reads this process's resolv.conf and dials on goroutines of its own.
-func lookup(ctx context.Context, name, server, conf string) ([]netip.Addr, Result, error) {
+// domain is the cluster's own, as the search list tells it: what follows svc. It is "" where a pod does not use the
+// cluster's DNS.
+func (r resolver) domain() string {
+	for _, s := range r.search {
+		if d, ok := strings.CutPrefix(strings.Trim(s, "."), "svc."); ok {
+			return d
+		}
+	}
+	return ""
+}
+
+// inside keeps the names of the cluster's own domain. The others are passed on to a server that a laptop without a
+// network does not reach, and its silence says nothing of the cluster.
+func (r resolver) inside(names []string) []string {
+	d := r.domain()
+	if d == "" {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.HasSuffix(n, "."+d+".") })
+}
+
+// records is what a name leads to.
+type records struct {
+	addresses []netip.Addr
+	cname     string
+}
+
+// lookup asks for the IPv4 addresses of a job's host, or for its alias. The Go resolver cannot be used: it reads this
+// process's resolv.conf and dials on goroutines of its own.
+func lookup(ctx context.Context, j Job, conf string) (records, Result, error) {
 	r := parseResolvConf(conf)
-	list := r.names(name)
-	if server != "" {
-		r.servers = []string{server}
-		list = []string{strings.TrimSuffix(name, ".") + "."}
+	list := r.names(j.Host)
+	switch {
+	case j.Server != "":
+		r.servers = []string{j.Server}
+		list = []string{strings.TrimSuffix(j.Host, ".") + "."}
+	case j.Inside:
+		list = r.inside(list)
 	}
 	if len(r.servers) == 0 {
-		return nil, Error, errors.New("resolv.conf names no nameserver")
+		return records{}, Error, errors.New("resolv.conf names no nameserver")
+	}
+	kind := dnsmessage.TypeA
+	if j.Record == "CNAME" {
+		kind = dnsmessage.TypeCNAME
 	}
 	for _, full := range list {
-		found, result, err := ask(ctx, full, r.servers[0])
+		found, result, err := ask(ctx, full, kind, r.servers[0])
 		if result != NXDomain {
 			return found, result, err
 		}
 	}
-	return nil, NXDomain, fmt.Errorf("no such name: %s", name)
+	return records{}, NXDomain, fmt.Errorf("no such name: %s", j.Host)
 }
 
-// ask sends one question over UDP. An answer without addresses is NXDomain:
-// the name leads nowhere.
-func ask(ctx context.Context, name, server string) ([]netip.Addr, Result, error) {
+// maxAnswer is what a server may put into one packet: without being told, it would cut the addresses off after 512
+// bytes.
+const maxAnswer = 4096
+
+// ask sends one question over UDP. An answer without what was asked for is NXDomain: the name leads nowhere.
+func ask(ctx context.Context, name string, kind dnsmessage.Type, server string) (records, Result, error) {
 	qname, err := dnsmessage.NewName(name)
 	if err != nil {
-		return nil, NXDomain, fmt.Errorf("asking for %q: %w", name, err)
+		return records{}, NXDomain, fmt.Errorf("asking for %q: %w", name, err)
 	}
 	id := uint16(rand.Uint32())
+	var size dnsmessage.ResourceHeader
+	if err := size.SetEDNS0(maxAnswer, dnsmessage.RCodeSuccess, false); err != nil {
+		return records{}, Error, fmt.Errorf("asking for %q: %w", name, err)
+	}
 	msg := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: id, RecursionDesired: true},
-		Questions: []dnsmessage.Question{{Name: qname, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}},
+		Header:      dnsmessage.Header{ID: id, RecursionDesired: true},
+		Questions:   []dnsmessage.Question{{Name: qname, Type: kind, Class: dnsmessage.ClassINET}},
+		Additionals: []dnsmessage.Resource{{Header: size, Body: &dnsmessage.OPTResource{}}},
 	}
 	query, err := msg.Pack()
 	if err != nil {
-		return nil, Error, fmt.Errorf("asking for %q: %w", name, err)
+		return records{}, Error, fmt.Errorf("asking for %q: %w", name, err)
 	}
 	reply, err := exchange(ctx, net.JoinHostPort(server, "53"), query, id)
 	if err != nil {
-		return nil, dnsResult(nameOf(err)), fmt.Errorf("asking %s for %s: %w", server, name, err)
+		return records{}, dnsResult(nameOf(err)), fmt.Errorf("asking %s for %s: %w", server, name, err)
 	}
 	switch reply.RCode {
 	case dnsmessage.RCodeSuccess:
 	case dnsmessage.RCodeNameError:
-		return nil, NXDomain, fmt.Errorf("%s: no such name", name)
+		return records{}, NXDomain, fmt.Errorf("%s: no such name", name)
+	case dnsmessage.RCodeRefused:
+		return records{}, DNSRefused, fmt.Errorf("%s answered %s for %s", server, reply.RCode, name)
 	default:
-		return nil, DNSRefused, fmt.Errorf("%s answered %s for %s", server, reply.RCode, name)
+		return records{}, DNSFailed, fmt.Errorf("%s answered %s for %s", server, reply.RCode, name)
 	}
-	var found []netip.Addr
+	var found records
 	for _, a := range reply.Answers {
-		if body, ok := a.Body.(*dnsmessage.AResource); ok {
-			found = append(found, netip.AddrFrom4(body.A))
+		switch body := a.Body.(type) {
+		case *dnsmessage.AResource:
+			found.addresses = append(found.addresses, netip.AddrFrom4(body.A))
+		case *dnsmessage.CNAMEResource:
+			found.cname = strings.TrimSuffix(body.CNAME.String(), ".")
 		}
 	}
-	if len(found) == 0 {
-		return nil, NXDomain, fmt.Errorf("%s has no IPv4 address", name)
+	switch {
+	case kind == dnsmessage.TypeCNAME && found.cname == "":
+		return found, NXDomain, fmt.Errorf("%s is no alias", name)
+	case kind == dnsmessage.TypeA && len(found.addresses) == 0:
+		return found, NXDomain, fmt.Errorf("%s has no IPv4 address", name)
 	}
 	return found, OK, nil
 }
@@ -128,7 +179,7 @@ func exchange(ctx context.Context, server string, query []byte, id uint16) (dnsm
 	if _, err := conn.Write(query); err != nil {
 		return reply, err
 	}
-	buf := make([]byte, 4096)
+	buf := make([]byte, maxAnswer)
 	for {
 		n, err := conn.Read(buf)
 		if err != nil {

@@ -91,7 +91,8 @@ func TestDNS(t *testing.T) {
 		{"found", "127.53.0.1", "db.shop", asIs, OK, []string{"10.1.2.3"}},
 		{"no such name", "127.53.0.2", "dc.shop", asIs, NXDomain, nil},
 		{"a name without an address", "127.53.0.3", "db.shop", func(m *dnsmessage.Message) { m.Answers = nil }, NXDomain, nil},
-		{"the server fails", "127.53.0.4", "db.shop", func(m *dnsmessage.Message) { m.RCode = dnsmessage.RCodeServerFailure }, DNSRefused, nil},
+		{"the server fails", "127.53.0.4", "db.shop", func(m *dnsmessage.Message) { m.RCode = dnsmessage.RCodeServerFailure }, DNSFailed, nil},
+		{"the server will not say", "127.53.0.8", "db.shop", func(m *dnsmessage.Message) { m.RCode = dnsmessage.RCodeRefused }, DNSRefused, nil},
 		{"the server is silent", "127.53.0.5", "db.shop", nil, DNSTimeout, nil},
 		// A late answer to another question must not be taken for this one's.
 		{"only strangers answer", "127.53.0.6", "db.shop", func(m *dnsmessage.Message) { m.ID++ }, DNSTimeout, nil},

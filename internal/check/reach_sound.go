@@ -1,0 +1,92 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+)
+
+// sound returns why packets between these nodes prove nothing at the moment, or nil. Where a node or an agent of the
+// network is down, packets go other ways than the API says, and that is not the learner's work.
+func (c *Cluster) sound(ctx context.Context, nodes ...string) error {
+	agents, err := c.Kube.AppsV1().DaemonSets(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing the network's DaemonSets: %w", err)
+	}
+	for _, d := range agents.Items {
+		if s := d.Status; s.NumberReady < s.DesiredNumberScheduled {
+			return fmt.Errorf("daemonset/%s in %s has %d of %d pods ready, so the network may not do what the API says",
+				d.Name, d.Namespace, s.NumberReady, s.DesiredNumberScheduled)
+		}
+	}
+	list, err := c.Kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing nodes: %w", err)
+	}
+	for _, n := range list.Items {
+		down := slices.ContainsFunc(n.Status.Conditions, func(cond corev1.NodeCondition) bool {
+			return cond.Type == corev1.NodeReady && cond.Status != corev1.ConditionTrue
+		})
+		if down && slices.Contains(nodes, n.Name) {
+			return fmt.Errorf("node %s is not ready, so what its pods answer proves nothing", n.Name)
+		}
+	}
+	return nil
+}
+
+// nodesOf lists the nodes that pods run on.
+func nodesOf(sets ...[]corev1.Pod) []string {
+	var names []string
+	for _, set := range sets {
+		for _, p := range set {
+			names = append(names, p.Spec.NodeName)
+		}
+	}
+	return names
+}
+
+// clusterDNS is the set of the cluster's name servers.
+func clusterDNS() podSet { return podSet{Pods: "k8s-app=kube-dns", Namespace: metav1.NamespaceSystem} }
+
+// serverName is a name that the cluster's DNS always has.
+const serverName = "kubernetes.default.svc.cluster.local"
+
+// namesAnswered is the positive control behind a name that is not answered: one of the cluster's name servers answers
+// itself, from inside its own network namespace. Any answer will do, also that there is no such name.
+func (c *Cluster) namesAnswered(ctx context.Context) error {
+	set := clusterDNS()
+	servers, err := set.running(ctx, c)
+	if f, none := errors.AsType[*Failure](err); none {
+		return fmt.Errorf("the cluster's DNS is down: %s", f.Is)
+	} else if err != nil {
+		return err
+	}
+	jobs := make([]probe.Job, len(servers))
+	for i, p := range servers {
+		jobs[i] = jobFrom(p)
+		jobs[i].Proto, jobs[i].Host, jobs[i].Server, jobs[i].Timeout = dial.DNS, serverName, p.Status.PodIP, allowTimeout
+	}
+	var last probe.Outcome
+	for _, last = range c.Prober.Probe(ctx, jobs) {
+		if last.Result == dial.OK || last.Result == dial.NXDomain {
+			return nil
+		}
+	}
+	return fmt.Errorf("the cluster's DNS does not answer even itself (%s %s)", last.Result, last.Detail)
+}
+
+// jobFrom begins a job that leaves from a pod.
+func jobFrom(p corev1.Pod) probe.Job {
+	j := probe.Job{PodIP: p.Status.PodIP, Node: p.Spec.NodeName}
+	if p.Spec.HostNetwork {
+		j.PodUID = string(p.UID)
+	}
+	return j
+}
