@@ -23,7 +23,7 @@ import (
 // Only on a cluster of kindlab's own is all that came since then the learner's: there a reset removes it, namespaces
 // of the learner's included. Never removed are Kubernetes' and kindlab's namespaces and those of other labs; what
 // servers make by themselves; an object whose name was there before, which the learner or a controller made anew; and
-// what came after another lab that is on the cluster too, because it may be work on that one.
+// what came after another lab that was started later and is still there, because it may be work on that one.
 type leftovers []stored
 
 // settle is how long a reset waits for what it deleted in no namespace.
@@ -33,7 +33,7 @@ func (r *record) leftovers(ctx context.Context, c *check.Cluster, l *lab.Lab, al
 	if !own || !r.Own {
 		return nil, nil
 	}
-	neighbour, since, err := neighbours(ctx, c, l)
+	later, since, err := laterLab(ctx, c, l, r.since)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +45,8 @@ func (r *record) leftovers(ctx context.Context, c *check.Cluster, l *lab.Lab, al
 			if _, known := r.Known[key(gvr, o.Name)]; known || byServers(l, gvr, u) {
 				continue
 			}
-			if made := u.GetCreationTimestamp(); neighbour != "" && !made.Time.Before(since) {
-				n.add("%s was left: it may belong to lab %s, which is on the cluster too", o, neighbour)
+			if made := u.GetCreationTimestamp(); later != "" && !made.Time.Before(since) {
+				n.add("%s was left: it may belong to lab %s, which is on the cluster too", o, later)
 				continue
 			}
 			left = append(left, o)
@@ -58,14 +58,14 @@ func (r *record) leftovers(ctx context.Context, c *check.Cluster, l *lab.Lab, al
 	return left, nil
 }
 
-// neighbours returns the other lab that came first of all on the cluster, and when; "" where there is none.
-func neighbours(ctx context.Context, c *check.Cluster, l *lab.Lab) (name string, since time.Time, err error) {
+// laterLab returns the first other lab that was started after a moment, and when; "" where there is none.
+func laterLab(ctx context.Context, c *check.Cluster, l *lab.Lab, after time.Time) (name string, since time.Time, err error) {
 	list, err := c.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: labLabel})
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("listing namespaces: %w", err)
 	}
 	for _, ns := range list.Items {
-		if ns.Labels[labLabel] == labelValue(l) || ns.DeletionTimestamp != nil {
+		if ns.Labels[labLabel] == labelValue(l) || ns.DeletionTimestamp != nil || ns.CreationTimestamp.Time.Before(after) {
 			continue
 		}
 		if name == "" || ns.CreationTimestamp.Time.Before(since) {
@@ -97,7 +97,7 @@ func byServers(l *lab.Lab, gvr schema.GroupVersionResource, u *unstructured.Unst
 func gatekeeper(o stored) bool { return o.Resource.Group == "admissionregistration.k8s.io" }
 
 // remove asks for the deletion of the leftovers that are chosen.
-func (left leftovers) remove(ctx context.Context, c *check.Cluster, chosen func(stored) bool) error {
+func (left leftovers) remove(ctx context.Context, c *check.Cluster, n *notes, chosen func(stored) bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(width)
 	for _, o := range left {
@@ -110,6 +110,7 @@ func (left leftovers) remove(ctx context.Context, c *check.Cluster, chosen func(
 			if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 				return fmt.Errorf("deleting %s: %w", o, err)
 			}
+			n.add("removed %s, which was left behind", o)
 			return nil
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -55,6 +56,8 @@ type record struct {
 	Before *snapshot
 	// After is what the learner finds: the baseline. It is nil until the setup is ready.
 	After *snapshot
+	// since is when the lab was started.
+	since time.Time
 }
 
 const (
@@ -78,6 +81,7 @@ func readRecord(ctx context.Context, c *check.Cluster, labName string) (record, 
 	if err := r.decode(s.Data); err != nil {
 		return record{}, fmt.Errorf("reading the record of lab %s, secret %s/%s: %w", labName, system, s.Name, err)
 	}
+	r.since = s.CreationTimestamp.Time
 	return r, nil
 }
 

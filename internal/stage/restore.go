@@ -29,7 +29,7 @@ func (r *record) restore(ctx context.Context, c *check.Cluster, l *lab.Lab, all 
 		return n, err
 	}
 	// What judges requests goes first: it may refuse all the rest.
-	if err := left.remove(ctx, c, gatekeeper); err != nil {
+	if err := left.remove(ctx, c, n, gatekeeper); err != nil {
 		return n, err
 	}
 	group, now := errgroup.WithContext(ctx)
@@ -42,7 +42,7 @@ func (r *record) restore(ctx context.Context, c *check.Cluster, l *lab.Lab, all 
 	if err := group.Wait(); err != nil {
 		return n, err
 	}
-	if err := left.remove(ctx, c, func(o stored) bool { return !gatekeeper(o) }); err != nil {
+	if err := left.remove(ctx, c, n, func(o stored) bool { return !gatekeeper(o) }); err != nil {
 		return n, err
 	}
 	if err := left.gone(ctx, c, n); err != nil {
