@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 
@@ -20,33 +22,45 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/lab"
 )
 
-const (
-	manager = "kindlab" // field manager of server-side apply
-	// lastApplied is what kubectl apply reads. Without it, kubectl warns each
-	// learner who applies a change to one of our objects.
-	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
-	// labLabel marks what a lab owns. A label's value has no slash, hence the dot.
-	labLabel = "kindlab.dev/lab"
-)
+// lastApplied is what kubectl apply reads. Without it, kubectl warns each
+// learner who applies a change to one of our objects.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-// Apply puts the manifests at path (a solution, a mistake or the setup) on the
-// cluster, after removing what stands in their way.
-func Apply(ctx context.Context, c *check.Cluster, l *lab.Lab, path string, remove ...lab.Ref) error {
-	for _, r := range remove {
-		if err := removeObject(ctx, c, l, r); err != nil {
+// A Step is one change of the cluster by a lab: its setup, a solution or a mistake.
+type Step struct {
+	Delete []lab.Ref // removed first, and waited for
+	Apply  string    // a manifest or a folder of them
+	Run    string    // a script, run last
+}
+
+// Perform takes a step with the owner's rights: it deletes, applies and runs, in this order. A script has rights of
+// its own, in the lab's namespaces only; a nil runner refuses it before anything is changed.
+func Perform(ctx context.Context, c *check.Cluster, l *lab.Lab, s Step, runner Runner) error {
+	c = asOwner(c)
+	if s.Run != "" && runner == nil {
+		return fmt.Errorf("lab %s runs the script %s, and here is nothing to run it in: use a cluster that kindlab made", l.Name, s.Run)
+	}
+	var objects []*unstructured.Unstructured
+	if s.Apply != "" {
+		var err error
+		if objects, err = read(l, s.Apply); err != nil {
 			return err
 		}
 	}
-	objects, err := read(l, path)
-	if err != nil {
+	var deletions errgroup.Group
+	for _, r := range s.Delete {
+		deletions.Go(func() error { return removeObject(ctx, c, l, r) })
+	}
+	if err := deletions.Wait(); err != nil {
 		return err
 	}
-	for _, o := range objects {
-		if err := applyObject(ctx, c, l, o); err != nil {
-			return fmt.Errorf("applying %s %s: %w", o.GetKind(), o.GetName(), err)
-		}
+	if err := applyAll(ctx, c, l, objects); err != nil {
+		return err
 	}
-	return nil
+	if s.Run == "" {
+		return nil
+	}
+	return runScript(ctx, c, l, s.Run, runner)
 }
 
 // read decodes manifests in the order in which they can be applied.
@@ -80,24 +94,51 @@ func read(l *lab.Lab, path string) ([]*unstructured.Unstructured, error) {
 	return objects, nil
 }
 
-// rank puts what others refer to before those others.
+// rank puts what others refer to before those others. Objects of one rank do not mind each other.
 func rank(u *unstructured.Unstructured) int {
-	order := []string{
-		"Namespace", "CustomResourceDefinition", "StorageClass", "PriorityClass",
-		"ResourceQuota", "LimitRange", "ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
-		"ConfigMap", "Secret", "PersistentVolume", "PersistentVolumeClaim", "Service",
+	order := [][]string{
+		{"Namespace", "CustomResourceDefinition", "StorageClass", "PriorityClass"},
+		{"ResourceQuota", "LimitRange", "ServiceAccount", "Role", "ClusterRole", "ConfigMap", "Secret", "NetworkPolicy"},
+		{"RoleBinding", "ClusterRoleBinding", "PersistentVolume"},
+		{"PersistentVolumeClaim", "Service"},
 	}
-	if i := slices.Index(order, u.GetKind()); i >= 0 {
-		return i
+	at := slices.IndexFunc(order, func(kinds []string) bool { return slices.Contains(kinds, u.GetKind()) })
+	if at < 0 {
+		return len(order)
 	}
-	return len(order)
+	return at
 }
 
-func applyObject(ctx context.Context, c *check.Cluster, l *lab.Lab, u *unstructured.Unstructured) error {
-	r, err := resource(c, l, u)
-	if err != nil {
-		return err
+// applyAll applies objects, sorted by rank, a rank at once.
+func applyAll(ctx context.Context, c *check.Cluster, l *lab.Lab, objects []*unstructured.Unstructured) error {
+	for len(objects) > 0 {
+		end := slices.IndexFunc(objects, func(u *unstructured.Unstructured) bool { return rank(u) != rank(objects[0]) })
+		if end < 0 {
+			end = len(objects)
+		}
+		var together errgroup.Group
+		for _, u := range objects[:end] {
+			// Where it lives is found out one by one: a kind that is new makes the mapper ask again.
+			r, err := placeOf(c, l, u)
+			if err != nil {
+				return errors.Join(fmt.Errorf("applying %s %s: %w", u.GetKind(), u.GetName(), err), together.Wait())
+			}
+			together.Go(func() error {
+				if err := applyObject(ctx, r, u); err != nil {
+					return fmt.Errorf("applying %s %s: %w", u.GetKind(), u.GetName(), err)
+				}
+				return nil
+			})
+		}
+		if err := together.Wait(); err != nil {
+			return err
+		}
+		objects = objects[end:]
 	}
+	return nil
+}
+
+func applyObject(ctx context.Context, r dynamic.ResourceInterface, u *unstructured.Unstructured) error {
 	b, err := json.Marshal(u.Object)
 	if err != nil {
 		return err
@@ -112,10 +153,10 @@ func applyObject(ctx context.Context, c *check.Cluster, l *lab.Lab, u *unstructu
 	return err
 }
 
-// resource finds where an object lives, and gives it the lab's namespace when
+// placeOf finds where an object lives, and gives it the lab's namespace when
 // it names none. Objects outside the lab's namespaces are refused: a lab must
 // not change what another one, or the cluster, owns.
-func resource(c *check.Cluster, l *lab.Lab, u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+func placeOf(c *check.Cluster, l *lab.Lab, u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	gvk := u.GroupVersionKind()
 	m, err := c.Mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if meta.IsNoMatchError(err) {
@@ -136,8 +177,6 @@ func resource(c *check.Cluster, l *lab.Lab, u *unstructured.Unstructured) (dynam
 	}
 	return c.Dynamic.Resource(m.Resource).Namespace(u.GetNamespace()), nil
 }
-
-func labelValue(l *lab.Lab) string { return l.Topic + "." + l.ID }
 
 // removeObject deletes an object and waits until it is gone, with what it owns.
 func removeObject(ctx context.Context, c *check.Cluster, l *lab.Lab, ref lab.Ref) error {
@@ -160,11 +199,15 @@ func removeObject(ctx context.Context, c *check.Cluster, l *lab.Lab, ref lab.Ref
 	if err != nil {
 		return fmt.Errorf("deleting %s: %w", ref, err)
 	}
-	return wait(ctx, fmt.Sprintf("%s to be gone", ref), func() (bool, error) {
+	return wait{what: fmt.Sprintf("%s to be gone", ref)}.until(ctx, func() (bool, error) {
 		_, err := r.Get(ctx, ref.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return true, nil
 		}
 		return false, err
 	})
+}
+
+func resourceOf(kind string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Resource: kind}
 }

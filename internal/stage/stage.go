@@ -1,5 +1,5 @@
-// Package stage puts a lab on a cluster and takes it off again. It owns the
-// lab's namespaces, marked with a label, and touches nothing else.
+// Package stage puts a lab on a cluster, brings it back to its beginning and takes it off again. It owns the lab's
+// namespaces, marked with a label, and remembers the rest of the cluster as it was, in the namespace kindlab-system.
 package stage
 
 import (
@@ -8,13 +8,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/lab"
@@ -25,64 +22,95 @@ type Steps interface {
 	Start(name string) (end func(err error, note string))
 }
 
-// ErrNotOurs is wrapped by the refusal to touch a namespace without our label.
-var ErrNotOurs = errors.New("the namespace is not this lab's")
+// Options say how a lab comes onto a cluster and off it.
+type Options struct {
+	// Params are the values drawn for this attempt. They are recorded before anything is applied.
+	Params map[string]string
+	// Own tells that kindlab made the cluster, and nobody else uses it: then what learners leave behind outside the
+	// lab's namespaces is removed too, and nodes are restored.
+	Own    bool
+	Runner Runner // runs scripts; nil refuses labs that have one
+	Steps  Steps  // nil shows nothing
+}
 
-const (
-	poll = 100 * time.Millisecond
-	// patience bounds each wait here: images are on the nodes, so a workload
-	// that needs longer will not arrive.
-	patience = 2 * time.Minute
-)
-
-// Start puts the lab's setup on the cluster and waits until it is ready. It may
-// be called again on a lab that is there. A namespace that exists and is not
-// this lab's is refused before anything is changed.
-func Start(ctx context.Context, c *check.Cluster, l *lab.Lab, s Steps) error {
-	return step(s, "Setting up "+l.Name, func() error {
-		if err := claim(ctx, c, l); err != nil {
-			return err
+// Start puts the lab's setup on the cluster, waits until it is ready and records the baseline. It may be called again
+// on a lab that is there. A namespace that exists and is not this lab's is refused before anything is changed.
+func Start(ctx context.Context, c *check.Cluster, l *lab.Lab, o Options) error {
+	return step(o.Steps, "Setting up "+l.Name, func() (string, error) {
+		c := asOwner(c)
+		if err := owned(ctx, c, l); err != nil {
+			return "", err
 		}
-		return setup(ctx, c, l)
+		r, err := readRecord(ctx, c, l.Name)
+		if err != nil && !errors.Is(err, ErrNotRecorded) {
+			return "", err
+		}
+		all, err := discover(c)
+		if err != nil {
+			return "", err
+		}
+		// What was recorded when the lab first came is older, and so better, than what is there now.
+		if r.Before == nil {
+			if err := r.survey(ctx, c, l, all, o.Own); err != nil {
+				return "", err
+			}
+		}
+		return "", r.begin(ctx, c, l, all, o)
 	})
 }
 
-// Reset brings the lab back to what Start made: its namespaces are wiped in
-// place, which takes a second or two where deleting them takes ten.
-func Reset(ctx context.Context, c *check.Cluster, l *lab.Lab, s Steps) error {
-	return step(s, "Resetting "+l.Name, func() error {
-		if err := claim(ctx, c, l); err != nil {
-			return err
+// Reset brings the lab back to what Start made. Its namespaces are wiped in place, which takes a second where deleting
+// them takes ten; nodes, what the lab touches and, on a cluster of kindlab's own, what else was left behind are put
+// back as they were; then the setup is applied and a new baseline taken. What had to be forced, and what was left
+// alone, is told in the step's note.
+func Reset(ctx context.Context, c *check.Cluster, l *lab.Lab, o Options) error {
+	return step(o.Steps, "Resetting "+l.Name, func() (string, error) {
+		c := asOwner(c)
+		r, all, err := prepare(ctx, c, l)
+		if err != nil {
+			return "", err
 		}
-		if err := wipeAll(ctx, c, l); err != nil {
-			return err
+		notes, err := r.restore(ctx, c, l, all, o.Own)
+		if err != nil {
+			return notes.String(), err
 		}
-		return setup(ctx, c, l)
+		if r.Before == nil {
+			notes.add("nothing was recorded at the start, so only the lab's namespaces were reset")
+			if err := r.survey(ctx, c, l, all, o.Own); err != nil {
+				return notes.String(), err
+			}
+		}
+		return notes.String(), r.begin(ctx, c, l, all, o)
 	})
 }
 
-// Stop removes the lab. Its namespaces are emptied at once and vanish a few
-// seconds later by themselves.
-func Stop(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
-	if err := owned(ctx, c, l); err != nil {
-		return err
-	}
-	if err := wipeAll(ctx, c, l); err != nil {
-		return err
-	}
-	for _, ns := range l.Namespaces {
-		err := c.Kube.CoreV1().Namespaces().Delete(ctx, ns, metav1.DeleteOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("deleting namespace %s: %w", ns, err)
+// Stop removes the lab and restores what Reset restores. Its namespaces are emptied at once and vanish a few seconds
+// later by themselves.
+func Stop(ctx context.Context, c *check.Cluster, l *lab.Lab, o Options) error {
+	return step(o.Steps, "Stopping "+l.Name, func() (string, error) {
+		c := asOwner(c)
+		r, all, err := prepare(ctx, c, l)
+		if err != nil {
+			return "", err
 		}
-	}
-	return nil
+		notes, err := r.restore(ctx, c, l, all, o.Own)
+		if err != nil {
+			return notes.String(), err
+		}
+		for _, ns := range l.Namespaces {
+			err := c.Kube.CoreV1().Namespaces().Delete(ctx, ns, metav1.DeleteOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return notes.String(), fmt.Errorf("deleting namespace %s: %w", ns, err)
+			}
+		}
+		return notes.String(), forget(ctx, c, l.Name)
+	})
 }
 
 // Started names the labs on the cluster, sorted. The cluster itself knows, so a
 // cluster made anew cannot disagree with a file.
 func Started(ctx context.Context, c *check.Cluster) ([]string, error) {
-	list, err := c.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: labLabel})
+	list, err := c.Owner.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: labLabel})
 	if err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
@@ -97,130 +125,113 @@ func Started(ctx context.Context, c *check.Cluster) ([]string, error) {
 	return names, nil
 }
 
-func step(s Steps, name string, do func() error) error {
+// asOwner lets the helpers of this package change things: they use the cluster's first clients, and those may be a
+// grader's, which can only look.
+func asOwner(c *check.Cluster) *check.Cluster {
+	owner := *c
+	owner.Clients = c.Owner
+	return &owner
+}
+
+// prepare reads all that Reset and Stop need before they change anything.
+func prepare(ctx context.Context, c *check.Cluster, l *lab.Lab) (r record, all resources, err error) {
+	if err := owned(ctx, c, l); err != nil {
+		return record{}, resources{}, err
+	}
+	if r, err = readRecord(ctx, c, l.Name); err != nil && !errors.Is(err, ErrNotRecorded) {
+		return record{}, resources{}, err
+	}
+	all, err = discover(c)
+	return r, all, err
+}
+
+// begin records the parameters, sets the lab up and records what the learner finds. In between, the record says that
+// the lab is not ready, so that an interrupted start or reset is not taken for a lab.
+func (r *record) begin(ctx context.Context, c *check.Cluster, l *lab.Lab, all resources, o Options) error {
+	r.Params, r.After = o.Params, nil
+	if err := r.write(ctx, c, l); err != nil {
+		return err
+	}
+	if err := claim(ctx, c, l); err != nil {
+		return err
+	}
+	if err := Perform(ctx, c, l, Step{Apply: l.Setup.Apply, Run: l.Setup.Run}, o.Runner); err != nil {
+		return err
+	}
+	if err := ready(ctx, c, l); err != nil {
+		return err
+	}
+	after, err := capture(ctx, c, l, all, r.Own)
+	if err != nil {
+		return fmt.Errorf("recording lab %s as the learner finds it: %w", l.Name, err)
+	}
+	r.After = after
+	return r.write(ctx, c, l)
+}
+
+// ready waits for the workloads that the learner is to find running.
+func ready(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
+	refs := slices.Clone(l.Setup.Ready)
+	for i := range refs {
+		if refs[i].Namespace == "" {
+			refs[i].Namespace = l.Namespaces[0]
+		}
+	}
+	return arrive(ctx, c, refs)
+}
+
+// arrive waits for workloads at once, and says of each that did not come why it was not there.
+func arrive(ctx context.Context, c *check.Cluster, refs []lab.Ref) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	var watched []check.Dependency
+	for _, ref := range refs {
+		for _, d := range (check.Rollout{Ref: ref}).Objects() {
+			d.Name = "" // one watch serves all of a namespace
+			if !slices.Contains(watched, d) {
+				watched = append(watched, d)
+			}
+		}
+	}
+	nudges := follow(watching, c, watched)
+	pending := refs
+	var missing []error
+	err := wait{what: "the workloads", nudges: nudges}.until(ctx, func() (bool, error) {
+		missing = make([]error, len(pending))
+		var looks errgroup.Group
+		for i, ref := range pending {
+			looks.Go(func() error {
+				missing[i] = check.Rollout{Ref: ref}.Run(ctx, c)
+				if _, no := errors.AsType[*check.Failure](missing[i]); no {
+					return nil
+				}
+				return missing[i]
+			})
+		}
+		if err := looks.Wait(); err != nil {
+			return false, err
+		}
+		var still []lab.Ref
+		for i, ref := range pending {
+			if missing[i] != nil {
+				still = append(still, ref)
+			}
+		}
+		pending = still
+		return len(pending) == 0, nil
+	})
+	if errors.Is(err, errWaited) {
+		return fmt.Errorf("%w: %w", err, errors.Join(missing...))
+	}
+	return err
+}
+
+func step(s Steps, name string, do func() (note string, err error)) error {
 	end := func(error, string) {}
 	if s != nil {
 		end = s.Start(name)
 	}
-	err := do()
-	end(err, "")
+	note, err := do()
+	end(err, note)
 	return err
-}
-
-// owned fails when a namespace of the lab is somebody else's.
-func owned(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
-	for _, name := range l.Namespaces {
-		ns, err := c.Kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err):
-		case err != nil:
-			return fmt.Errorf("reading namespace %s: %w", name, err)
-		case ns.Labels[labLabel] == "":
-			return fmt.Errorf("%w: %s exists and kindlab did not make it; delete it or use another cluster", ErrNotOurs, name)
-		case ns.Labels[labLabel] != labelValue(l):
-			other := strings.Replace(ns.Labels[labLabel], ".", "/", 1)
-			return fmt.Errorf("%w: %s belongs to lab %s; stop that first: kindlab stop %s", ErrNotOurs, name, other, other)
-		}
-	}
-	return nil
-}
-
-// claim makes the namespaces that are missing.
-func claim(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
-	if err := owned(ctx, c, l); err != nil {
-		return err
-	}
-	api := c.Kube.CoreV1().Namespaces()
-	for _, name := range l.Namespaces {
-		err := wait(ctx, "namespace "+name+", which is still being deleted", func() (bool, error) {
-			ns, err := api.Get(ctx, name, metav1.GetOptions{})
-			if apierrors.IsNotFound(err) {
-				ns = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{labLabel: labelValue(l)}}}
-				ns, err = api.Create(ctx, ns, metav1.CreateOptions{FieldManager: manager})
-			}
-			if err != nil {
-				return false, err
-			}
-			return ns.DeletionTimestamp == nil, nil
-		})
-		if err != nil {
-			return fmt.Errorf("making namespace %s: %w", name, err)
-		}
-		// Pods are refused until their ServiceAccount is there.
-		err = wait(ctx, "the ServiceAccount default of "+name, func() (bool, error) {
-			_, err := c.Kube.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
-			if apierrors.IsNotFound(err) {
-				return false, nil
-			}
-			return err == nil, err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func setup(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
-	if err := Apply(ctx, c, l, l.Setup.Apply); err != nil {
-		return err
-	}
-	errs := make([]error, len(l.Setup.Ready))
-	var all sync.WaitGroup
-	for i, ref := range l.Setup.Ready {
-		if ref.Namespace == "" {
-			ref.Namespace = l.Namespaces[0]
-		}
-		all.Go(func() { errs[i] = arrive(ctx, c, ref) })
-	}
-	all.Wait()
-	return errors.Join(errs...)
-}
-
-// arrive waits for a workload and keeps the last reason why it was not there.
-func arrive(ctx context.Context, c *check.Cluster, ref lab.Ref) error {
-	last := errors.New("it was not looked at")
-	err := wait(ctx, ref.String(), func() (bool, error) {
-		err := check.Rollout{Ref: ref}.Run(ctx, c)
-		if err == nil {
-			return true, nil
-		}
-		last = err
-		if _, no := errors.AsType[*check.Failure](err); no {
-			return false, nil
-		}
-		return false, err
-	})
-	if errors.Is(err, errWaited) {
-		return fmt.Errorf("%w: %w", err, last)
-	}
-	return err
-}
-
-var errWaited = errors.New("waited in vain")
-
-// wait polls until done. It gives up after patience, or at once on an error.
-func wait(ctx context.Context, what string, done func() (bool, error)) error {
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	for {
-		ok, err := done()
-		if err != nil {
-			return fmt.Errorf("waiting for %s: %w", what, err)
-		}
-		if ok {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
-		case <-deadline.C:
-			return fmt.Errorf("waiting for %s: %w for %s", what, errWaited, patience)
-		case <-time.After(poll):
-		}
-	}
-}
-
-func resourceOf(kind string) schema.GroupVersionResource {
-	return schema.GroupVersionResource{Resource: kind}
 }

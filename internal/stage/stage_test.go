@@ -81,22 +81,27 @@ type fakeDiscovery struct {
 	err error
 }
 
-func (d fakeDiscovery) ServerPreferredNamespacedResources() ([]*metav1.APIResourceList, error) {
+func (d fakeDiscovery) ServerPreferredResources() ([]*metav1.APIResourceList, error) {
 	all := metav1.Verbs{"list", "delete", "deletecollection"}
 	return []*metav1.APIResourceList{{GroupVersion: "v1", APIResources: []metav1.APIResource{
-		{Name: "configmaps", Verbs: all},
-		{Name: "serviceaccounts", Verbs: all},
-		{Name: "events", Verbs: all},
-		{Name: "bindings", Verbs: metav1.Verbs{"create"}},
-		{Name: "services", Verbs: metav1.Verbs{"list", "delete"}},
-	}}, {GroupVersion: "apps/v1", APIResources: []metav1.APIResource{{Name: "deployments", Verbs: all}}}}, d.err
+		{Name: "configmaps", Namespaced: true, Verbs: all},
+		{Name: "serviceaccounts", Namespaced: true, Verbs: all},
+		{Name: "events", Namespaced: true, Verbs: all},
+		{Name: "bindings", Namespaced: true, Verbs: metav1.Verbs{"create"}},
+		{Name: "nodes", Verbs: all},
+		{Name: "namespaces", Verbs: metav1.Verbs{"list", "delete"}},
+		{Name: "componentstatuses", Verbs: metav1.Verbs{"list"}},
+	}}, {GroupVersion: "apps/v1", APIResources: []metav1.APIResource{{Name: "deployments", Namespaced: true, Verbs: all}}}}, d.err
 }
 
 // clusterOf has these objects: namespaces in Kube, the rest in Dynamic.
 func clusterOf(objects ...runtime.Object) (*check.Cluster, *dynamicfake.FakeDynamicClient) {
 	m := meta.NewDefaultRESTMapper(nil)
-	for _, kind := range []string{"ConfigMap", "Service", "ServiceAccount", "Pod"} {
+	for _, kind := range []string{"ConfigMap", "Service", "ServiceAccount", "Pod", "Secret"} {
 		m.Add(schema.GroupVersionKind{Version: "v1", Kind: kind}, meta.RESTScopeNamespace)
+	}
+	for _, kind := range []string{"Deployment", "DaemonSet"} {
+		m.Add(schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: kind}, meta.RESTScopeNamespace)
 	}
 	m.Add(schema.GroupVersionKind{Version: "v1", Kind: "Node"}, meta.RESTScopeRoot)
 	var kube, dyn []runtime.Object
@@ -171,7 +176,7 @@ func TestReadPutsWhatIsReferredToFirst(t *testing.T) {
 	for _, o := range objects {
 		got = append(got, o.GetKind()+"/"+o.GetName())
 	}
-	want := []string{"ServiceAccount/baker", "ConfigMap/menu", "Service/web", "Pod/web", "Deployment/oven", "Pod/db"}
+	want := []string{"ConfigMap/menu", "ServiceAccount/baker", "Service/web", "Pod/web", "Deployment/oven", "Pod/db"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -191,7 +196,7 @@ func TestApplyRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c, d := clusterOf()
-			err := Apply(t.Context(), c, labOf(t, map[string]string{"a.yaml": tt.text}), "setup")
+			err := Perform(t.Context(), c, labOf(t, map[string]string{"a.yaml": tt.text}), Step{Apply: "setup"}, nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q in it", err, tt.want)
 			}
@@ -211,7 +216,7 @@ func TestApplySendsObjectsAsKubectlWould(t *testing.T) {
 ---
 {apiVersion: v1, kind: Late, metadata: {name: late}}
 `})
-	if err := Apply(t.Context(), c, l, "setup"); err != nil {
+	if err := Perform(t.Context(), c, l, Step{Apply: "setup"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	patches := applied(d)
@@ -222,11 +227,14 @@ func TestApplySendsObjectsAsKubectlWould(t *testing.T) {
 			t.Errorf("%s: %s with %+v, want a forced server-side apply by kindlab", p.Name, p.PatchType, p.PatchOptions)
 		}
 	}
+	// Objects of one rank go at once; what may refer to them comes after.
+	slices.Sort(where[:2])
 	if diff := cmp.Diff([]string{"shop/configmaps/menu", "store/configmaps/list", "shop/lates/late"}, where); diff != "" {
 		t.Fatal(diff)
 	}
+	menu := slices.IndexFunc(patches, func(p clienttesting.PatchActionImpl) bool { return p.Name == "menu" })
 	var sent unstructured.Unstructured
-	if err := json.Unmarshal(patches[0].Patch, &sent.Object); err != nil {
+	if err := json.Unmarshal(patches[menu].Patch, &sent.Object); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
@@ -243,7 +251,7 @@ func TestApplyRemovesWhatStandsInTheWay(t *testing.T) {
 	c, d := clusterOf(configMap("shop", "old"), configMap("store", "old"), configMap("shop", "kept"))
 	l := labOf(t, map[string]string{"a.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: menu}}"})
 	remove := []lab.Ref{{Kind: "configmap", Name: "old"}, {Namespace: "store", Kind: "configmap", Name: "old"}, {Kind: "configmap", Name: "never"}}
-	if err := Apply(t.Context(), c, l, "setup", remove...); err != nil {
+	if err := Perform(t.Context(), c, l, Step{Apply: "setup", Delete: remove}, nil); err != nil {
 		t.Fatal(err)
 	}
 	actions := d.Actions()
@@ -253,7 +261,7 @@ func TestApplyRemovesWhatStandsInTheWay(t *testing.T) {
 	if diff := cmp.Diff([]string{"shop/kept"}, left(t, d, "configmaps")); diff != "" {
 		t.Error(diff)
 	}
-	err := Apply(t.Context(), c, l, "setup", lab.Ref{Kind: "cake", Name: "old"})
+	err := Perform(t.Context(), c, l, Step{Delete: []lab.Ref{{Kind: "cake", Name: "old"}}}, nil)
 	if err == nil || !strings.Contains(err.Error(), "deleting cake/old: ") {
 		t.Errorf("got %v for a kind that the cluster does not know", err)
 	}
@@ -289,8 +297,9 @@ func (s *steps) Start(name string) func(error, string) {
 
 func TestForeignNamespacesAreNotTouched(t *testing.T) {
 	t.Parallel()
-	start := func(ctx context.Context, c *check.Cluster, l *lab.Lab) error { return Start(ctx, c, l, nil) }
-	reset := func(ctx context.Context, c *check.Cluster, l *lab.Lab) error { return Reset(ctx, c, l, nil) }
+	start := func(ctx context.Context, c *check.Cluster, l *lab.Lab) error { return Start(ctx, c, l, Options{}) }
+	stop := func(ctx context.Context, c *check.Cluster, l *lab.Lab) error { return Stop(ctx, c, l, Options{}) }
+	reset := func(ctx context.Context, c *check.Cluster, l *lab.Lab) error { return Reset(ctx, c, l, Options{}) }
 	tests := []struct {
 		name  string
 		do    func(context.Context, *check.Cluster, *lab.Lab) error
@@ -301,8 +310,8 @@ func TestForeignNamespacesAreNotTouched(t *testing.T) {
 		{"start, another lab's", start, "basics.two", "store belongs to lab basics/two; stop that first: kindlab stop basics/two"},
 		{"reset, nobody's", reset, "", "store exists and kindlab did not make it"},
 		{"reset, another lab's", reset, "basics.two", "store belongs to lab basics/two"},
-		{"stop, nobody's", Stop, "", "store exists and kindlab did not make it"},
-		{"stop, another lab's", Stop, "basics.two", "store belongs to lab basics/two"},
+		{"stop, nobody's", stop, "", "store exists and kindlab did not make it"},
+		{"stop, another lab's", stop, "basics.two", "store belongs to lab basics/two"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -332,7 +341,7 @@ func TestStartMakesTheNamespacesAndMayBeRepeated(t *testing.T) {
 	l := labOf(t, map[string]string{"a.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: menu}}"})
 	s := &steps{}
 	for range 2 {
-		if err := Start(t.Context(), c, l, s); err != nil {
+		if err := Start(t.Context(), c, l, Options{Steps: s}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -354,7 +363,7 @@ func TestStartReportsTheFailedStep(t *testing.T) {
 	t.Parallel()
 	c, _ := clusterOf(namespace("shop", ""))
 	s := &steps{}
-	if err := Start(t.Context(), c, labOf(t, nil), s); err == nil {
+	if err := Start(t.Context(), c, labOf(t, nil), Options{Steps: s}); err == nil {
 		t.Error("no error")
 	}
 	if diff := cmp.Diff([]string{"Setting up basics/one", "failed"}, s.log); diff != "" {
@@ -370,8 +379,8 @@ func TestResetWipesAndStopDeletes(t *testing.T) {
 		namespaces int
 		applied    int
 	}{
-		{"reset", func(ctx context.Context, c *check.Cluster, l *lab.Lab) error { return Reset(ctx, c, l, nil) }, 3, 1},
-		{"stop", Stop, 1, 0},
+		{"reset", func(ctx context.Context, c *check.Cluster, l *lab.Lab) error { return Reset(ctx, c, l, Options{}) }, 4, 1}, // one is kindlab-system
+		{"stop", func(ctx context.Context, c *check.Cluster, l *lab.Lab) error { return Stop(ctx, c, l, Options{}) }, 1, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -416,7 +425,7 @@ func TestWipeWaitsForWhatLingers(t *testing.T) {
 			asked++
 			return asked < 3, nil, nil // unhandled, it reaches the objects
 		})
-		if err := wipe(t.Context(), c, "shop", []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"}}); err != nil {
+		if err := wipe(t.Context(), c, "shop", []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"}}, &notes{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := left(t, d, "configmaps"); len(got) > 0 || asked != 3 {
@@ -425,22 +434,26 @@ func TestWipeWaitsForWhatLingers(t *testing.T) {
 	})
 }
 
-func TestDeletable(t *testing.T) {
+func TestDiscover(t *testing.T) {
 	t.Parallel()
-	want := []schema.GroupVersionResource{
-		{Version: "v1", Resource: "configmaps"},
-		{Version: "v1", Resource: "serviceaccounts"},
-		{Group: "apps", Version: "v1", Resource: "deployments"},
+	want := resources{
+		namespaced: []schema.GroupVersionResource{
+			{Version: "v1", Resource: "configmaps"},
+			{Version: "v1", Resource: "serviceaccounts"},
+			{Version: "v1", Resource: "events"},
+			{Group: "apps", Version: "v1", Resource: "deployments"},
+		},
+		global: []schema.GroupVersionResource{{Version: "v1", Resource: "namespaces"}},
 	}
 	down := &discovery.ErrGroupDiscoveryFailed{Groups: map[schema.GroupVersion]error{{Group: "metrics.k8s.io"}: errors.New("down")}}
 	for _, err := range []error{nil, down} {
-		got, err := deletable(&check.Cluster{Clients: check.Clients{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: err}}})
-		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		got, err := discover(&check.Cluster{Clients: check.Clients{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: err}}})
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(resources{})); diff != "" || err != nil {
 			t.Error(err, diff)
 		}
 	}
 	refused := errors.New("refused")
-	if _, err := deletable(&check.Cluster{Clients: check.Clients{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: refused}}}); !errors.Is(err, refused) {
+	if _, err := discover(&check.Cluster{Clients: check.Clients{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: refused}}}); !errors.Is(err, refused) {
 		t.Errorf("got %v, want %v", err, refused)
 	}
 }
@@ -482,7 +495,7 @@ func TestWait(t *testing.T) {
 				if tt.cause != nil {
 					cancel(tt.cause)
 				}
-				err := wait(ctx, "the bread", tt.done)
+				err := wait{what: "the bread"}.until(ctx, tt.done)
 				if !errors.Is(err, tt.want) || err != nil && !strings.HasPrefix(err.Error(), "waiting for the bread: ") {
 					t.Errorf("got %v, want %v", err, tt.want)
 				}

@@ -5,118 +5,197 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 )
 
-// wipeAll empties the lab's namespaces, leaving the namespaces themselves: the
-// API server waits five seconds before it even begins to delete one.
-func wipeAll(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
-	resources, err := deletable(c)
-	if err != nil {
-		return err
+const (
+	// unserved is how long an object may keep a finalizer that is none of Kubernetes' own.
+	unserved = 3 * time.Second
+	// emptying bounds the wipe of a namespace.
+	emptying = 30 * time.Second
+)
+
+// wipeAll empties the lab's namespaces, leaving the namespaces themselves: the API server waits five seconds before it
+// even begins to delete one.
+func wipeAll(ctx context.Context, c *check.Cluster, l *lab.Lab, all []schema.GroupVersionResource, n *notes) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, ns := range l.Namespaces {
+		group.Go(func() error { return wipe(ctx, c, ns, all, n) })
 	}
-	errs := make([]error, len(l.Namespaces))
-	var all sync.WaitGroup
-	for i, ns := range l.Namespaces {
-		all.Go(func() { errs[i] = wipe(ctx, c, ns, resources) })
-	}
-	all.Wait()
-	return errors.Join(errs...)
+	return group.Wait()
 }
 
-// deletable lists the namespaced resources that can be deleted as a whole.
-func deletable(c *check.Cluster) ([]schema.GroupVersionResource, error) {
-	lists, err := c.Kube.Discovery().ServerPreferredNamespacedResources()
-	// An aggregated API that is down must not keep a learner from a reset.
-	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
-		return nil, fmt.Errorf("listing what the cluster knows: %w", err)
+// wipe empties one namespace. Finalizers that nobody serves are taken off and noted.
+func wipe(ctx context.Context, c *check.Cluster, ns string, all []schema.GroupVersionResource, n *notes) error {
+	s := &sweep{c: c, ns: ns, began: time.Now(), notes: n}
+	left := all
+	err := wait{what: "namespace " + ns + " to be empty", limit: emptying}.until(ctx, func() (bool, error) {
+		var err error
+		left, err = s.round(ctx, left)
+		return len(left) == 0, err
+	})
+	if errors.Is(err, errWaited) {
+		return fmt.Errorf("namespace %s is not empty %s after all in it was deleted: %s; look: kubectl -n %s get all",
+			ns, emptying, strings.Join(s.lingering, ", "), ns)
 	}
-	var out []schema.GroupVersionResource
-	for _, list := range lists {
-		gv, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			return nil, fmt.Errorf("listing what the cluster knows: %w", err)
-		}
-		for _, r := range list.APIResources {
-			can := func(verb string) bool { return slices.Contains(r.Verbs, verb) }
-			if can("list") && can("deletecollection") && !slices.Contains(made(), r.Name) {
-				out = append(out, gv.WithResource(r.Name))
-			}
-		}
-	}
-	return out, nil
+	return err
 }
 
-// made is what controllers make, and remove with what they made it for.
-func made() []string {
-	return []string{"events", "endpoints", "endpointslices", "leases", "controllerrevisions"}
+// sweep is the wiping of one namespace.
+type sweep struct {
+	c         *check.Cluster
+	ns        string
+	began     time.Time
+	notes     *notes
+	lingering []string // what the last round still saw
 }
 
 // kept is what each namespace has from its birth.
-func kept(gvr schema.GroupVersionResource, u *unstructured.Unstructured) bool {
-	return gvr.Resource == "configmaps" && u.GetName() == "kube-root-ca.crt" ||
-		gvr.Resource == "serviceaccounts" && u.GetName() == "default"
+func kept(gvr schema.GroupVersionResource, name string) bool {
+	return gvr.Resource == "configmaps" && name == "kube-root-ca.crt" ||
+		gvr.Resource == "serviceaccounts" && name == "default"
 }
 
-func wipe(ctx context.Context, c *check.Cluster, ns string, resources []schema.GroupVersionResource) error {
-	return wait(ctx, "namespace "+ns+" to be empty", func() (bool, error) {
-		var (
-			all   sync.WaitGroup
-			mu    sync.Mutex
-			found int
-			errs  []error
-		)
-		for _, gvr := range resources {
-			all.Go(func() {
-				n, err := wipeOne(ctx, c, ns, gvr)
-				mu.Lock()
-				defer mu.Unlock()
-				found += n
-				errs = append(errs, err)
-			})
+// awaited tells whether a wipe lasts until an object is gone. Events and leases keep coming for a moment, and what has
+// an owner among these follows it.
+func awaited(gvr schema.GroupVersionResource) bool {
+	return !slices.Contains([]string{"events", "leases", "endpoints", "endpointslices", "controllerrevisions"}, gvr.Resource)
+}
+
+// round asks for the deletion of all objects of the resources, pods last: by then nobody is left to make them anew. It
+// returns the resources to look at again.
+func (s *sweep) round(ctx context.Context, all []schema.GroupVersionResource) ([]schema.GroupVersionResource, error) {
+	var doomed, pods []stored
+	err := listAll(ctx, s.c, s.ns, all, func(gvr schema.GroupVersionResource, items []unstructured.Unstructured) {
+		for i := range items {
+			o := stored{gvr, s.ns, items[i].GetName(), items[i].Object}
+			switch {
+			case kept(gvr, o.Name):
+			case gvr.Resource == "pods":
+				pods = append(pods, o)
+			default:
+				doomed = append(doomed, o)
+			}
 		}
-		all.Wait()
-		return found == 0, errors.Join(errs...)
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, objects := range [][]stored{doomed, pods} {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(width)
+		for _, o := range objects {
+			group.Go(func() error { return s.remove(ctx, o) })
+		}
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+	}
+	s.lingering = nil
+	var again []schema.GroupVersionResource
+	for _, o := range append(doomed, pods...) {
+		if awaited(o.Resource) && !slices.Contains(again, o.Resource) {
+			again = append(again, o.Resource)
+		}
+		if f := o.unstructured().GetFinalizers(); awaited(o.Resource) && len(f) > 0 {
+			s.lingering = append(s.lingering, fmt.Sprintf("%s/%s has finalizers %s", o.Resource.Resource, o.Name, strings.Join(f, ", ")))
+		}
+	}
+	if len(again) == 0 {
+		return nil, nil
+	}
+	// A controller that was still at work when its object went may have made one more.
+	for _, gvr := range all {
+		if slices.Contains([]string{"pods", "replicasets", "jobs", "persistentvolumeclaims"}, gvr.Resource) && !slices.Contains(again, gvr) {
+			again = append(again, gvr)
+		}
+	}
+	return again, nil
 }
 
-// wipeOne asks for the deletion of all objects of one resource and returns how
-// many are still there.
-func wipeOne(ctx context.Context, c *check.Cluster, ns string, gvr schema.GroupVersionResource) (int, error) {
-	r := c.Dynamic.Resource(gvr).Namespace(ns)
-	list, err := r.List(ctx, metav1.ListOptions{})
-	if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
-		return 0, nil
+// remove asks for one object's deletion, and takes unserved finalizers off once it has been asked long enough.
+func (s *sweep) remove(ctx context.Context, o stored) error {
+	u := &unstructured.Unstructured{Object: o.Object}
+	if u.GetDeletionTimestamp() != nil {
+		if err := s.strip(ctx, o, u.GetFinalizers()); err != nil {
+			return err
+		}
+		// A pod's first asker may have granted it thirty seconds.
+		if o.Resource.Resource != "pods" {
+			return nil
+		}
 	}
-	if err != nil {
-		return 0, fmt.Errorf("listing %s: %w", gvr.Resource, err)
-	}
-	left := 0
 	zero, background := int64(0), metav1.DeletePropagationBackground
-	for i := range list.Items {
-		u := &list.Items[i]
-		if kept(gvr, u) {
-			continue
-		}
-		left++
-		// Already asked, and not a pod, whose first asker may have granted it
-		// thirty seconds.
-		if u.GetDeletionTimestamp() != nil && gvr.Resource != "pods" {
-			continue
-		}
-		err := r.Delete(ctx, u.GetName(), metav1.DeleteOptions{GracePeriodSeconds: &zero, PropagationPolicy: &background})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return left, fmt.Errorf("deleting %s %s: %w", gvr.Resource, u.GetName(), err)
-		}
+	err := o.api(s.c).Delete(ctx, o.Name, metav1.DeleteOptions{GracePeriodSeconds: &zero, PropagationPolicy: &background})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsMethodNotSupported(err) {
+		return fmt.Errorf("deleting %s: %w", o, err)
 	}
-	return left, nil
+	return nil
+}
+
+func (s *sweep) strip(ctx context.Context, o stored, finalizers []string) error {
+	served := slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return !byController(f) })
+	if len(served) == len(finalizers) || time.Since(s.began) < unserved {
+		return nil
+	}
+	if err := setFinalizers(ctx, s.c, o, served); err != nil {
+		return err
+	}
+	gone := slices.DeleteFunc(slices.Clone(finalizers), byController)
+	s.notes.add("took finalizer %s off %s: nobody serves it", strings.Join(gone, ", "), o)
+	return nil
+}
+
+func setFinalizers(ctx context.Context, c *check.Cluster, o stored, finalizers []string) error {
+	patch, err := jsonOf(map[string]any{"metadata": map[string]any{"finalizers": finalizers}})
+	if err != nil {
+		return err
+	}
+	_, err = o.api(c).Patch(ctx, o.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("taking finalizers off %s: %w", o, err)
+	}
+	return nil
+}
+
+// byController tells Kubernetes' own finalizers, which its controllers take off in their own time.
+func byController(finalizer string) bool {
+	return slices.Contains([]string{
+		metav1.FinalizerDeleteDependents, metav1.FinalizerOrphanDependents, "kubernetes.io/pvc-protection",
+		"kubernetes.io/pv-protection", "kubernetes.io/pvc-as-source-protection", "batch.kubernetes.io/job-tracking",
+		"service.kubernetes.io/load-balancer-cleanup", "resource.kubernetes.io/delete-protection",
+	}, finalizer)
+}
+
+// notes collects what the learner is told in passing.
+type notes struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (n *notes) add(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if line := fmt.Sprintf(format, args...); !slices.Contains(n.lines, line) {
+		n.lines = append(n.lines, line)
+	}
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	slices.Sort(n.lines)
+	return strings.Join(n.lines, "; ")
 }

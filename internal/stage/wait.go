@@ -1,0 +1,93 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/check"
+)
+
+const (
+	// firstPause doubles with every look up to lastPause.
+	firstPause, lastPause = 20 * time.Millisecond, 100 * time.Millisecond
+	// unnudged is the pause where events call for the next look: only a broken watch needs it.
+	unnudged = 500 * time.Millisecond
+	// patience bounds each wait that names no other limit: images are on the nodes, so a workload
+	// that needs longer will not arrive.
+	patience = 2 * time.Minute
+)
+
+var errWaited = errors.New("waited in vain")
+
+// wait is how to wait for something.
+type wait struct {
+	what   string
+	limit  time.Duration   // 0: patience
+	nudges <-chan struct{} // nil: by the clock alone
+}
+
+// until looks until done says so. It gives up at the limit, or at once on an error.
+func (w wait) until(ctx context.Context, done func() (bool, error)) error {
+	limit := w.limit
+	if limit == 0 {
+		limit = patience
+	}
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	pause := firstPause
+	if w.nudges != nil {
+		pause = unnudged
+	}
+	for {
+		ok, err := done()
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", w.what, err)
+		}
+		if ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", w.what, context.Cause(ctx))
+		case <-deadline.C:
+			return fmt.Errorf("waiting for %s: %w for %s", w.what, errWaited, limit)
+		case <-w.nudges:
+		case <-time.After(pause):
+			pause = max(pause, min(2*pause, lastPause))
+		}
+	}
+}
+
+// follow returns a channel that has something in it whenever one of the objects has changed, until ctx ends. A watch
+// that fails is only missed: whoever waits looks by the clock too.
+func follow(ctx context.Context, c *check.Cluster, objects []check.Dependency) <-chan struct{} {
+	nudges := make(chan struct{}, 1)
+	for _, o := range objects {
+		go func() {
+			w, err := c.Dynamic.Resource(o.Resource).Namespace(o.Namespace).Watch(ctx, metav1.ListOptions{})
+			if err != nil {
+				return
+			}
+			defer w.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case _, open := <-w.ResultChan():
+					if !open {
+						return
+					}
+				}
+				select {
+				case nudges <- struct{}{}:
+				default: // one is enough
+				}
+			}
+		}()
+	}
+	return nudges
+}
