@@ -4,6 +4,7 @@ package report
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,13 @@ type Report struct {
 	MaxPoints  int       `json:"maxPoints"`
 	Tasks      []Task    `json:"tasks"`
 	Safeguards []Task    `json:"safeguards,omitempty"`
+	Tell       *Remark   `json:"tell,omitempty"` // on a mistake that was recognised
+}
+
+// A Remark is what a teacher says to whoever made a known mistake.
+type Remark struct {
+	Mistake string `json:"mistake"` // its title
+	Text    string `json:"text"`
 }
 
 // A Task is the grade of one task, or of one safeguard.
@@ -53,11 +61,16 @@ type Task struct {
 
 // A Finding is why a task did not pass.
 type Finding struct {
-	Check string   `json:"check"`          // the kind of the check
+	Check string   `json:"check"`          // the kind of the check; "" when none could be asked
 	Is    string   `json:"is"`             // what was seen, in the learner's object names
 	Want  string   `json:"want,omitempty"` // what was wanted
 	Look  string   `json:"look,omitempty"` // the command that shows the evidence
 	More  []string `json:"more,omitempty"` // lines such as the rows of a table
+}
+
+// Says tells whether words stand in what was seen.
+func (f Finding) Says(words string) bool {
+	return strings.Contains(f.Is, words) || slices.ContainsFunc(f.More, func(s string) bool { return strings.Contains(s, words) })
 }
 
 // Count returns how many of the tasks stand as v.
