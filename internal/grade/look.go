@@ -45,6 +45,7 @@ type look struct {
 
 	current bool // err answers for the cluster as it is, as far as we know
 	err     error
+	seen    time.Time // when the run began that err is of
 	took    time.Duration
 }
 
@@ -58,15 +59,15 @@ func (l *look) touch(now time.Time) {
 }
 
 // answer takes what a run found. What changed meanwhile may or may not be in it, so it is dropped and asked again; but
-// not twice in a row, because some clusters never rest.
+// not twice in a row, because some clusters never rest, and not when there is no answer after all that time.
 func (l *look) answer(err error, now time.Time) {
 	l.running = false
-	if l.outdated && !l.dropped {
+	if _, cut := errors.AsType[cutError](err); l.outdated && !l.dropped && !cut {
 		l.dropped = true
 		return
 	}
 	before := l.err
-	l.dropped, l.current, l.err, l.took = false, true, err, now.Sub(l.began)
+	l.dropped, l.current, l.err, l.seen, l.took = false, true, err, l.began, now.Sub(l.began)
 	if !l.outdated {
 		l.due = now.Add(l.pause(before, now))
 	}

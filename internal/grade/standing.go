@@ -137,9 +137,9 @@ func (w *watch) weigh(t *standing, l *look, now time.Time) {
 	rest := latest(l.changed, t.doubt).Add(orDefault(w.grader.Quiet, DefaultQuiet))
 	rest = earliest(rest, t.doubt.Add(orDefault(w.grader.Settle, DefaultSettle)))
 	switch {
-	case v == report.Unknown && !l.began.After(t.doubt):
+	case v == report.Unknown && !l.seen.After(t.doubt):
 		// One error is no news: what stands, stands until the next look, which is soon.
-	case v == report.Failed && l.began.Before(rest):
+	case v == report.Failed && l.seen.Before(rest):
 		l.due = earliest(l.due, latest(rest, now))
 		t.set(report.Settling, findings)
 	default:

@@ -230,7 +230,7 @@ func (w *watch) complete(now time.Time) bool {
 		for _, l := range t.turn() {
 			if !l.current {
 				stood = false
-			} else if l.began.Before(rest) {
+			} else if l.seen.Before(rest) {
 				stood = false
 				l.due = earliest(l.due, latest(rest, now))
 			}

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -82,6 +83,11 @@ func (r Report) Count(v Verdict) int {
 		}
 	}
 	return n
+}
+
+// Summary is how far the learner is, in one line.
+func (r Report) Summary() string {
+	return fmt.Sprintf("%d of %d tasks passed, %d of %d points", r.Count(Passed), len(r.Tasks), r.Points, r.MaxPoints)
 }
 
 // ExitCode is 0 when every graded task passed and every safeguard held, 1 when
