@@ -98,16 +98,25 @@ func (l *Live) height(columns int) int {
 // fold breaks lines at words so that none is as wide as the terminal: in the last column, erasing the rest of a row
 // takes its last letter too.
 func fold(text string, columns int) []string {
-	columns = max(2, columns-1)
+	columns = max(8, columns-1)
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		body := strings.TrimLeft(line, " ")
 		indent := line[:len(line)-len(body)]
-		if len(indent) > columns/2 {
-			indent = indent[:columns/2]
+		if len(indent) > columns/3 {
+			indent = indent[:columns/3]
 		}
-		for part := range strings.SplitSeq(ansi.Wrap(body, columns-len(indent), ""), "\n") {
-			lines = append(lines, strings.TrimRight(indent+part, " "))
+		if indent == "" {
+			lines = append(lines, strings.Split(ansi.Wrap(body, columns, ""), "\n")...)
+			continue
+		}
+		// What hangs below stands two further in, so that it does not look like a line of its own.
+		first, rest, _ := strings.Cut(ansi.Wrap(body, columns-len(indent)-2, ""), "\n")
+		lines = append(lines, indent+first)
+		for part := range strings.SplitSeq(rest, "\n") {
+			if part != "" {
+				lines = append(lines, indent+"  "+part)
+			}
 		}
 	}
 	return lines

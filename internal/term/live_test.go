@@ -137,14 +137,14 @@ func TestLiveDrawsInPlace(t *testing.T) {
 
 func TestLiveFoldsUnderTheIndent(t *testing.T) {
 	t.Parallel()
-	l, s := live(t, 20, 0)
+	l, s := live(t, 21, 0)
 	draw(t, l, "      no pod with labels app=web is running\nend")
-	want := "      no pod with\n      labels\n      app=web is\n      running\nend"
+	want := "      no pod with\n        labels\n        app=web is\n        running\nend"
 	if diff := cmp.Diff(want, s.String()); diff != "" {
 		t.Error(diff)
 	}
 	for _, row := range s.cells {
-		if len(row) >= 20 {
+		if len(row) >= 21 {
 			t.Errorf("%q fills the row", string(row))
 		}
 	}
