@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -33,9 +34,12 @@ those they build on. The exit code is 0 when all passed, 1 when something did
 not, and 3 when kindlab could not tell.
 
 On a terminal the grade is laid out for reading; in a pipe it is one line per
-task: name, verdict, points and reason, separated by tabs.`,
+task: name, verdict, points and reason, separated by tabs. -o wide adds times,
+kinds of checks and commands to look with. -o junit and -o github are for
+continuous integration.`,
 		Example: `  kindlab check
-  kindlab check -o json`,
+  kindlab check -o json
+  kindlab check -o junit > report.xml`,
 		GroupID:           groupLabs,
 		ValidArgsFunction: d.completeTasks(&o.place, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -68,7 +72,10 @@ func (o *checkOptions) run(ctx context.Context, d *deps) error {
 	}); err != nil {
 		return err
 	}
-	style := report.Style{Terminal: d.io.OutView.Terminal || o.chosen, Color: d.io.OutView.Color}
+	style := report.Style{
+		Terminal: d.io.OutView.Terminal || o.chosen && o.output == report.Human,
+		Color:    d.io.OutView.Color, File: d.labFile(l),
+	}
 	if err := o.output.Write(d.io.Out, r, style); err != nil {
 		return err
 	}
@@ -86,17 +93,30 @@ func (o *checkOptions) run(ctx context.Context, d *deps) error {
 func (o *checkOptions) grade(ctx context.Context, d *deps, c *check.Cluster, l *lab.Lab) (report.Report, error) {
 	done := d.io.Waiting("grading " + l.Name)
 	defer done()
-	grader := grade.Grader{Kinds: check.Builtin(), Cluster: c}
+	grader := grade.Grader{Kinds: check.Builtin(), Cluster: c, Recognise: true}
 	r, err := grader.Run(ctx, l, o.tasks...)
 	if err != nil || r.Count(report.Passed) > 0 {
 		return r, err
 	}
-	// Nothing passed: is it the learner's work, or is the lab gone? Asking only now keeps the usual check short. An API
-	// that does not answer is in the report already.
-	if there, err := stage.Started(ctx, c); err == nil && !slices.Contains(there, l.Name) {
-		return r, remedy.New(fmt.Errorf("lab %s is not on the cluster any more", l.Name), "put it back: kindlab start "+l.Name)
+	// Nothing passed: is it the learner's work, or is the lab gone? Asking only now keeps the usual check short.
+	return r, onCluster(ctx, c, l)
+}
+
+// onCluster is an error when the cluster says that the lab is not on it. An API that does not answer says nothing.
+func onCluster(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
+	there, err := stage.Started(ctx, c)
+	if err != nil || slices.Contains(there, l.Name) {
+		return nil //nolint:nilerr // it is in the report already, or soon
 	}
-	return r, nil
+	return remedy.New(fmt.Errorf("lab %s is not on the cluster any more", l.Name), "put it back: kindlab start "+l.Name)
+}
+
+// labFile is the file that a remark on a lab can point at, where the labs are in a folder.
+func (d *deps) labFile(l *lab.Lab) string {
+	if d.labsDir == "" {
+		return ""
+	}
+	return filepath.ToSlash(filepath.Join(d.labsDir, l.Name, "lab.yaml"))
 }
 
 // record keeps a grade in the journal.

@@ -31,90 +31,52 @@ type Grader struct {
 	Settle  time.Duration // how long a moving cluster is waited for, for each check
 	Poll    time.Duration // between two looks at a moving cluster
 	Timeout time.Duration // for one run of one check
+	Quiet   time.Duration // how long a watched cluster has to be at rest before a task is called failed
 	// Observe is called with each task as it is decided, one at a time. It may
 	// be nil.
 	Observe func(report.Task)
+	// Recognise adds the author's words to a report that looks like one of the lab's known mistakes.
+	Recognise bool
 }
 
 // Run grades the tasks named, or all. A task whose After has not passed is
 // blocked; the tasks it waits for are graded too. The error is a bad lab or a
 // task that does not exist; trouble with the cluster is in the report.
 func (g *Grader) Run(ctx context.Context, l *lab.Lab, tasks ...string) (report.Report, error) {
-	start := time.Now()
-	units, err := g.plan(l, tasks)
+	p, err := g.Compile(l)
 	if err != nil {
 		return report.Report{}, err
 	}
-	g.work(ctx, units)
-	r := report.Report{
-		APIVersion: report.APIVersion, Kind: report.Kind,
-		Lab: l.Name, Title: l.Title, Time: start.UTC(), Seconds: time.Since(start).Seconds(),
+	return g.Grade(ctx, p, tasks...)
+}
+
+// Grade is Run for a lab that is compiled already.
+func (g *Grader) Grade(ctx context.Context, p *Plan, tasks ...string) (report.Report, error) {
+	start := time.Now()
+	parts, err := p.choose(tasks)
+	if err != nil {
+		return report.Report{}, err
 	}
+	units := make([]*unit, len(parts))
+	for i, chosen := range parts {
+		units[i] = &unit{part: chosen, changes: chosen.changes()}
+	}
+	g.work(ctx, units)
+	graded, safeguards := []report.Task{}, []report.Task(nil)
 	for _, u := range units {
 		if u.safeguard {
-			r.Safeguards = append(r.Safeguards, u.task)
-			continue
+			safeguards = append(safeguards, u.task)
+		} else {
+			graded = append(graded, u.task)
 		}
-		r.Tasks = append(r.Tasks, u.task)
-		r.Points += u.task.Points
-		r.MaxPoints += u.task.MaxPoints
 	}
-	return r, ctx.Err()
+	return g.report(p, start, time.Now(), graded, safeguards), ctx.Err()
 }
 
 // unit is a task, or a safeguard, on its way to a verdict.
 type unit struct {
-	task      report.Task
-	checks    []compiled
-	changes   bool // one of the checks changes the cluster
-	safeguard bool
-}
-
-type compiled struct {
-	kind  string
-	check check.Check
-}
-
-func (g *Grader) plan(l *lab.Lab, names []string) ([]*unit, error) {
-	wanted := map[string]bool{}
-	for _, name := range names {
-		if _, ok := l.Task(name); !ok {
-			return nil, fmt.Errorf("lab %s has no task %q", l.Name, name)
-		}
-		wanted[name] = true
-	}
-	// From the last to the first, because a task waits for earlier ones only.
-	for _, t := range slices.Backward(l.Tasks) {
-		for _, after := range t.After {
-			wanted[after] = wanted[after] || wanted[t.ID]
-		}
-	}
-	var units []*unit
-	var problems lab.Problems
-	add := func(u *unit, checks []lab.Check) {
-		for _, c := range checks {
-			compiledCheck, found := g.Kinds.Compile(check.ScopeOf(l), c)
-			problems = append(problems, found...)
-			if found == nil {
-				u.checks = append(u.checks, compiled{c.Kind, compiledCheck})
-				u.changes = u.changes || compiledCheck.Changes()
-			}
-		}
-		units = append(units, u)
-	}
-	for _, t := range l.Tasks {
-		if len(names) == 0 || wanted[t.ID] {
-			add(&unit{task: report.Task{ID: t.ID, Title: t.Title, MaxPoints: t.Points, After: t.After}}, t.Checks)
-		}
-	}
-	for i, c := range l.Safeguards {
-		id := fmt.Sprintf("safeguard-%d", i+1)
-		add(&unit{safeguard: true, task: report.Task{ID: id, Title: "What worked before still works"}}, []lab.Check{c})
-	}
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	return units, nil
+	part
+	changes bool // one of the checks changes the cluster
 }
 
 // work decides all units: in each round those whose turn it is, together. What
@@ -208,12 +170,20 @@ func verdict(kind string, err error) (report.Verdict, []report.Finding) {
 // it saw last says more than "deadline exceeded", so it returns that.
 func (g *Grader) settle(ctx context.Context, c check.Check) error {
 	deadline := time.Now().Add(orDefault(g.Settle, DefaultSettle))
+	timeout := orDefault(g.Timeout, DefaultTimeout)
+	var seen *check.Failure
 	for {
-		err := g.once(ctx, c)
+		err := g.once(ctx, c, g.Cluster, timeout)
+		if cut, ok := errors.AsType[cutError](err); ok && seen != nil {
+			f := *seen
+			f.More = append(slices.Clone(f.More), "looking once more: "+cut.Error())
+			return &f
+		}
 		f, ok := errors.AsType[*check.Failure](err)
 		if !ok || !f.Settling || time.Now().After(deadline) {
 			return err
 		}
+		seen = f
 		select {
 		case <-ctx.Done():
 			return err
@@ -222,32 +192,37 @@ func (g *Grader) settle(ctx context.Context, c check.Check) error {
 	}
 }
 
-// once runs a check within its time. A check that panics or hangs says nothing
-// about the learner's work.
-func (g *Grader) once(ctx context.Context, c check.Check) error {
-	timeout := orDefault(g.Timeout, DefaultTimeout)
+// cutError is why a run was not waited for: it took too long, or nobody wants its answer any more.
+type cutError struct{ error }
+
+func (e cutError) Unwrap() error { return e.error }
+
+// once runs a check within its time. A check that hangs says nothing about the learner's work.
+func (g *Grader) once(ctx context.Context, c check.Check, on *check.Cluster, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the check did not end within %s", timeout))
 	defer cancel()
 	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				done <- fmt.Errorf("the check has a bug: %v\n%s", r, debug.Stack())
-			}
-		}()
-		err := c.Run(ctx, g.Cluster)
-		if ctx.Err() != nil {
-			// Whatever it made of a cut-off answer is not a verdict.
-			err = context.Cause(ctx)
-		}
-		done <- err
-	}()
+	go func() { done <- guarded(ctx, c, on) }()
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return cutError{context.Cause(ctx)}
 	}
+}
+
+// guarded runs a check here. Neither a panic nor what it made of a cut-off answer is a verdict.
+func guarded(ctx context.Context, c check.Check, on *check.Cluster) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the check has a bug: %v\n%s", r, debug.Stack())
+		}
+	}()
+	err = c.Run(ctx, on)
+	if ctx.Err() != nil {
+		return cutError{context.Cause(ctx)}
+	}
+	return err
 }
 
 func orDefault(d, def time.Duration) time.Duration {

@@ -3,7 +3,9 @@
 package report
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,6 +39,13 @@ type Report struct {
 	MaxPoints  int       `json:"maxPoints"`
 	Tasks      []Task    `json:"tasks"`
 	Safeguards []Task    `json:"safeguards,omitempty"`
+	Tell       *Remark   `json:"tell,omitempty"` // on a mistake that was recognised
+}
+
+// A Remark is what a teacher says to whoever made a known mistake.
+type Remark struct {
+	Mistake string `json:"mistake"` // its title
+	Text    string `json:"text"`
 }
 
 // A Task is the grade of one task, or of one safeguard.
@@ -53,11 +62,16 @@ type Task struct {
 
 // A Finding is why a task did not pass.
 type Finding struct {
-	Check string   `json:"check"`          // the kind of the check
+	Check string   `json:"check"`          // the kind of the check; "" when none could be asked
 	Is    string   `json:"is"`             // what was seen, in the learner's object names
 	Want  string   `json:"want,omitempty"` // what was wanted
 	Look  string   `json:"look,omitempty"` // the command that shows the evidence
 	More  []string `json:"more,omitempty"` // lines such as the rows of a table
+}
+
+// Says tells whether words stand in what was seen.
+func (f Finding) Says(words string) bool {
+	return strings.Contains(f.Is, words) || slices.ContainsFunc(f.More, func(s string) bool { return strings.Contains(s, words) })
 }
 
 // Count returns how many of the tasks stand as v.
@@ -69,6 +83,11 @@ func (r Report) Count(v Verdict) int {
 		}
 	}
 	return n
+}
+
+// Summary is how far the learner is, in one line.
+func (r Report) Summary() string {
+	return fmt.Sprintf("%d of %d tasks passed, %d of %d points", r.Count(Passed), len(r.Tasks), r.Points, r.MaxPoints)
 }
 
 // ExitCode is 0 when every graded task passed and every safeguard held, 1 when

@@ -290,7 +290,7 @@ func TestWriteReturnsTheStreamsError(t *testing.T) {
 
 func TestTheDefaultFormatIsHuman(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]Format{Human, JSON}, Formats()); diff != "" {
+	if diff := cmp.Diff([]Format{Human, Wide, JSON, YAML, JUnit, GitHub}, Formats()); diff != "" {
 		t.Error(diff)
 	}
 }

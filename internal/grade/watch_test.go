@@ -1,0 +1,228 @@
+package grade
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kindlab-dev/kindlab/internal/check"
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/report"
+)
+
+// What a learner sees while a cluster changes, to the hundredth of a second.
+func TestWhatWatchingTells(t *testing.T) {
+	t.Parallel()
+	type step struct {
+		wait   time.Duration
+		truth  error
+		change bool // of an object that the check reads
+	}
+	late := &check.Failure{Is: "2 of 2 crash"}
+	tests := []struct {
+		name  string
+		first error
+		steps []step
+		want  []string
+	}{
+		{"green the moment it is right", wrong(),
+			[]step{{10 * time.Second, nil, true}}, []string{"0.00 one failed", "10.04 one passed"}},
+		{"a no at the start is believed at once", wrong(), nil, []string{"0.00 one failed"}},
+		{"never a flash of red", nil,
+			[]step{{10 * time.Second, wrong(), true}, {500 * time.Millisecond, nil, true}},
+			[]string{"0.00 one passed", "10.04 one settling", "10.54 one passed"}},
+		{"right again without an event", nil,
+			[]step{{10 * time.Second, wrong(), true}, {500 * time.Millisecond, nil, false}},
+			[]string{"0.00 one passed", "10.04 one settling", "10.54 one passed"}},
+		{"red when the cluster is at rest", nil,
+			[]step{{10 * time.Second, wrong(), true}},
+			[]string{"0.00 one passed", "10.04 one settling", "11.04 one failed"}},
+		{"rest begins with the last change", nil,
+			[]step{{10 * time.Second, wrong(), true}, {800 * time.Millisecond, wrong(), true}, {800 * time.Millisecond, wrong(), true}},
+			[]string{"0.00 one passed", "10.04 one settling", "12.60 one failed"}},
+		{"what was red stays red until it is right", wrong(),
+			[]step{{10 * time.Second, late, true}, {time.Second, nil, true}},
+			[]string{"0.00 one failed", "10.04 one failed", "11.04 one passed"}},
+		{"a red task whose cluster moves is settling", wrong(),
+			[]step{{10 * time.Second, notYet(), true}, {5 * time.Second, nil, true}},
+			[]string{"0.00 one failed", "10.04 one settling", "15.04 one passed"}},
+		{"settling, then wrong for good", notYet(),
+			[]step{{10 * time.Second, wrong(), true}},
+			[]string{"0.00 one settling", "10.04 one settling", "11.04 one failed"}},
+		{"stuck without an event", notYet(),
+			[]step{{10500 * time.Millisecond, wrong(), false}},
+			[]string{"0.00 one settling", "12.00 one settling", "13.00 one failed"}},
+		{"one error is no news", nil,
+			[]step{{10 * time.Second, errors.New("reset"), true}, {100 * time.Millisecond, nil, false}},
+			[]string{"0.00 one passed"}},
+		{"a second one is", nil,
+			[]step{{10 * time.Second, errors.New("forbidden"), true}},
+			[]string{"0.00 one passed", "10.29 one unknown"}},
+		{"an error at the start is", errors.New("forbidden"),
+			[]step{{10500 * time.Millisecond, nil, false}}, []string{"0.00 one unknown", "12.25 one passed"}},
+		{"a bug is no flash of red either", nil,
+			[]step{{10 * time.Second, errors.New("a bug"), true}, {5 * time.Second, wrong(), true}},
+			[]string{"0.00 one passed", "10.29 one unknown", "15.04 one settling", "16.04 one failed"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a := &truth{err: tt.first}
+				s := newScene(t, sees("look", a, maps("menu")))
+				end := s.watch(one("look"), true)
+				for _, step := range tt.steps {
+					s.wait(step.wait)
+					a.set(step.truth)
+					if step.change {
+						s.put(configMaps, "shop", "menu", nil)
+					}
+				}
+				s.wait(20 * time.Second)
+				if diff := cmp.Diff(tt.want, s.told()); diff != "" {
+					t.Error(diff)
+				}
+				if err := end(); !errors.Is(err, context.Canceled) {
+					t.Errorf("ended with %v, want %v", err, context.Canceled)
+				}
+			})
+		})
+	}
+}
+
+// A cluster that never rests would keep a task settling for ever.
+func TestDoubtEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &truth{}
+		s := newScene(t, sees("look", a, maps("menu")))
+		end := s.watch(one("look"), true)
+		s.wait(10 * time.Second)
+		a.set(wrong())
+		for range 100 {
+			s.put(configMaps, "shop", "menu", nil)
+			s.wait(400 * time.Millisecond)
+		}
+		want := []string{"0.00 one passed", "10.04 one settling", "40.04 one failed"}
+		if diff := cmp.Diff(want, s.told()); diff != "" {
+			t.Error(diff)
+		}
+		_ = end()
+	})
+}
+
+func TestWatchReportsLikeAGrade(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &truth{err: wrong()}
+		quick := fake{name: "quick", run: func(_ context.Context, c *check.Cluster) error {
+			if !c.Quick {
+				return wrong()
+			}
+			return nil
+		}}
+		s := newScene(t, sees("look", a, maps("menu")), &eye{fake: quick})
+		l := one("quick", "look")
+		l.Title = "One"
+		l.Safeguards = checks("quick")
+		l.Mistakes = []lab.Mistake{{Title: "Closed", Fails: []string{"one"}, Says: "closed", Tell: "Open it."}}
+		s.grader.Recognise = true
+		end := s.watch(l, true)
+		want := report.Report{
+			APIVersion: report.APIVersion, Kind: report.Kind, Lab: "basics/one", Title: "One", Time: s.begin.UTC(), MaxPoints: 3,
+			Tasks: []report.Task{{
+				ID: "one", Verdict: report.Failed, MaxPoints: 3,
+				Findings: []report.Finding{{Check: "look", Is: "closed", Want: "open", Look: "kubectl get x", More: []string{"a", "b"}}},
+			}},
+			Safeguards: []report.Task{{ID: "safeguard-1", Title: "What worked before still works", Verdict: report.Passed}},
+			Tell:       &report.Remark{Mistake: "Closed", Text: "Open it."},
+		}
+		if diff := cmp.Diff(want, s.last); diff != "" {
+			t.Error(diff)
+		}
+		a.set(nil)
+		s.put(configMaps, "shop", "menu", nil)
+		s.wait(time.Second)
+		if got := s.last; got.Points != 3 || got.Tell != nil || got.Seconds != 0.04 || got.ExitCode() != 0 {
+			t.Errorf("got %+v, want 3 points after 0.04 s and no remark", got)
+		}
+		_ = end()
+	})
+}
+
+func TestWatchEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, sees("look", &truth{}, maps("menu")))
+		p, err := s.grader.Compile(one("look"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.grader.Watch(t.Context(), p, nil, "two"); err == nil || err.Error() != `lab basics/one has no task "two"` {
+			t.Errorf("got %v for a task that is not there", err)
+		}
+		var seen []report.Change
+		see := func(c report.Change) bool {
+			seen = append(seen, c)
+			return false
+		}
+		if err := s.grader.Watch(t.Context(), p, see); err != nil || len(seen) != 1 || seen[0].Changed[0] != "one" {
+			t.Errorf("got %v and %+v, want the first change and no more", err, seen)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := s.grader.Watch(ctx, p, func(report.Change) bool { return true }); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+		}
+	})
+}
+
+// What is green on the old ways of the network is not over: everything has to stand for a while.
+func TestDoneIsLookedAtOnceMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &truth{err: wrong()}, &truth{}
+		l := one("a")
+		l.Safeguards = checks("b")
+		s := newScene(t, sees("a", a, maps("menu")), sees("b", b, maps("bill")))
+		end := s.watch(l, true)
+		s.wait(10 * time.Second)
+		a.set(nil)
+		s.put(configMaps, "shop", "menu", nil)
+		s.wait(time.Second)
+		b.set(wrong()) // a second late, and no event tells of it
+		s.wait(5 * time.Second)
+		want := []string{
+			"0.00 one failed", "0.00 safeguard-1 passed", "10.04 one passed",
+			"12.00 safeguard-1 settling", "13.00 safeguard-1 failed",
+		}
+		if diff := cmp.Diff(want, s.told()); diff != "" {
+			t.Error(diff)
+		}
+		if len(s.done) > 0 {
+			t.Errorf("done at %v though the safeguard does not hold", s.done)
+		}
+		b.set(nil)
+		s.put(configMaps, "shop", "bill", nil)
+		s.wait(5 * time.Second)
+		if diff := cmp.Diff([]time.Duration{18 * time.Second}, s.done); diff != "" {
+			t.Error("two seconds after the last change:", diff)
+		}
+		// Kept on, it is told once; and again when something broke in between.
+		s.wait(time.Minute)
+		a.set(wrong())
+		s.put(configMaps, "shop", "menu", nil)
+		s.wait(5 * time.Second)
+		a.set(nil)
+		s.put(configMaps, "shop", "menu", nil)
+		s.wait(time.Minute)
+		if diff := cmp.Diff([]time.Duration{18 * time.Second, 88 * time.Second}, s.done); diff != "" {
+			t.Error(diff)
+		}
+		_ = end()
+	})
+}
