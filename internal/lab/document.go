@@ -135,8 +135,12 @@ func (n Node) obeys(name string, tag reflect.StructTag) Problems {
 		}
 	}
 	if least, err := strconv.Atoi(tag.Get("least")); err == nil && n.yaml.Kind == yaml.SequenceNode {
-		found := len(n.yaml.Content)
-		expect(n, found >= least, "expected at least %d %s, found %d", least, name, found)
+		switch found := len(n.yaml.Content); least {
+		case 1:
+			expect(n, found >= 1, "expected %s to hold at least one, found none", name)
+		default:
+			expect(n, found >= least, "expected at least %d %s, found %d", least, name, found)
+		}
 	}
 	if tag.Get("fixed") != "" {
 		if filled, ok := n.filled(); ok {

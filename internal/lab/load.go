@@ -174,7 +174,6 @@ func readYAML(file string, b []byte) (Node, Problems) {
 var (
 	yamlLine    = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 	parserError = regexp.MustCompile(`^did not find expected (',' or|key|'-' indicator|node content|<)`)
-	flowPlace   = regexp.MustCompile(`[\[{,][^"'#\n]*[:,\[\s]\$\{params\.`)
 )
 
 // syntaxProblem turns yaml's "yaml: line 3: ..." into a position. The library
@@ -189,12 +188,38 @@ func syntaxProblem(file, text string, err error) Problem {
 		p.Line++
 	}
 	// In {…} and […] the brace of ${params.NAME} is YAML's own.
-	if at := flowPlace.FindStringIndex(text); at != nil {
-		place := newSource(file, text).problem(at[1]-len(mark), "")
-		if place.Line <= p.Line+1 {
-			place.Text = p.Text + `: within { } and [ ] write it in quotes, as in {port: "${params.port}"}`
-			return place
-		}
+	if at, ok := bareParam(text, p.Line); ok {
+		return newSource(file, text).problem(at, p.Text+`: within { } and [ ] write it in quotes, as in {port: "${params.port}"}`)
 	}
 	return p
+}
+
+// bareParam finds a parameter within { } or [ ] that is not in quotes, on a line or next to it.
+func bareParam(text string, line int) (offset int, ok bool) {
+	number := 0
+	for one := range strings.Lines(text) {
+		number++
+		depth, quote := 0, byte(0)
+		for i := 0; i < len(one) && number >= line-1 && number <= line+1; i++ {
+			switch c := one[i]; {
+			case quote != 0:
+				if c == quote {
+					quote = 0
+				}
+			case c == '"' || c == '\'':
+				quote = c
+			case strings.HasPrefix(one[i:], mark):
+				if depth > 0 {
+					return offset + i, true
+				}
+				i += len(mark)
+			case c == '{' || c == '[':
+				depth++
+			case c == '}' || c == ']':
+				depth--
+			}
+		}
+		offset += len(one)
+	}
+	return 0, false
 }

@@ -16,7 +16,8 @@ import (
 func (l *Lab) checkManifest(name string) Problems {
 	text, problems := l.readChecked(name)
 	file := path.Join(l.dir, name)
-	dec := yaml.NewDecoder(strings.NewReader(text))
+	// A place that no parameter fills is reported, and its braces are no fault of their own.
+	dec := yaml.NewDecoder(strings.NewReader(place.ReplaceAllString(text, "0")))
 	objects := 0
 	for {
 		var doc yaml.Node

@@ -63,6 +63,8 @@ func (p Param) draw(pick func(n int) int) string {
 	switch {
 	case len(p.Range) == 2 && p.Range[0] <= p.Range[1]:
 		return strconv.Itoa(p.Range[0] + pick(p.Range[1]-p.Range[0]+1))
+	case p.Range != nil:
+		return "1" // a bad range, which is reported; what it stands in shall not look bad too
 	case len(p.OneOf) > 0:
 		return string(p.OneOf[pick(len(p.OneOf))])
 	}
