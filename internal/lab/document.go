@@ -54,24 +54,25 @@ func Document() any { return document{} }
 
 // A Form is a syntax for strings that has a name in `form` tags.
 type Form struct {
-	Pattern string // a regular expression
-	Words   string // what it means: "expected " + Words
+	*regexp.Regexp
+	Words string // what it means: "expected " + Words
 }
 
 // FormOf returns the form of a name, and ok whether there is one.
 func FormOf(name string) (f Form, ok bool) {
 	switch name {
 	case "label":
-		return Form{labelPattern, "lower case letters, digits and dashes"}, true
+		return Form{dnsLabel, "lower case letters, digits and dashes"}, true
 	case "script":
-		return Form{`\.sh$`, "a shell script whose name ends in .sh"}, true
+		return Form{scriptName, "a shell script whose name ends in .sh"}, true
 	}
 	return Form{}, false
 }
 
-const labelPattern = `^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`
-
-var dnsLabel = regexp.MustCompile(labelPattern)
+var (
+	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+	scriptName = regexp.MustCompile(`\.sh$`)
+)
 
 // constraints reports what breaks the tags of type t. Values of another type than wanted are reported already, and
 // passed over.
@@ -122,10 +123,9 @@ func (n Node) obeys(name string, tag reflect.StructTag) Problems {
 			one, strings.ReplaceAll(options, ",", ", "), n.yaml.Value)
 	}
 	if form, ok := FormOf(tag.Get("form")); ok {
-		matches := regexp.MustCompile(form.Pattern)
 		for _, one := range append(n.items(), n) {
 			if text, ok := one.Text(); ok && one.is("!!str") && text != "" {
-				expect(one, matches.MatchString(text), "expected %s, found %q", form.Words, text)
+				expect(one, form.MatchString(text), "expected %s, found %q", form.Words, text)
 			}
 		}
 	}

@@ -53,8 +53,7 @@ func loadDir(folder string, v Values, validators []Validator) (*Lab, error) {
 func openFolder(absolute string) (fs.FS, error) {
 	root, err := os.OpenRoot(absolute)
 	if err != nil {
-		var p *fs.PathError
-		if errors.As(err, &p) {
+		if p, ok := errors.AsType[*fs.PathError](err); ok {
 			err = p.Err
 		}
 		return nil, err

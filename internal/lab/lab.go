@@ -43,7 +43,7 @@ type Lab struct {
 // Setup is what the learner finds on the cluster.
 type Setup struct {
 	Apply string `yaml:"apply,required" fixed:"true" doc:"a manifest or a folder of them, put on the cluster at the start"`
-	Run   string `yaml:"run" fixed:"true" form:"script" doc:"a shell script, run after apply in a container of its own that has kubectl"`
+	Run   string `yaml:"run" fixed:"true" form:"script" doc:"run after apply, in a container of its own that has kubectl"`
 	Ready []Ref  `yaml:"ready" doc:"workloads (deployment, statefulset, daemonset, pod) that must have arrived before the learner begins"`
 }
 
@@ -66,7 +66,7 @@ type Check struct {
 type Solution struct {
 	Title  string `yaml:"title,required" doc:"what is particular about this answer"`
 	Apply  string `yaml:"apply" fixed:"true" doc:"a manifest or a folder of them"`
-	Run    string `yaml:"run" fixed:"true" form:"script" doc:"a shell script, run after apply in a container of its own that has kubectl"`
+	Run    string `yaml:"run" fixed:"true" form:"script" doc:"run after apply, in a container of its own that has kubectl"`
 	Delete []Ref  `yaml:"delete" doc:"objects removed before apply, for fields that cannot be changed in place"`
 }
 
@@ -74,7 +74,7 @@ type Solution struct {
 type Mistake struct {
 	Title  string   `yaml:"title,required" doc:"what was done wrong"`
 	Apply  string   `yaml:"apply" fixed:"true" doc:"a manifest or a folder of them"`
-	Run    string   `yaml:"run" fixed:"true" form:"script" doc:"a shell script, run after apply in a container of its own that has kubectl"`
+	Run    string   `yaml:"run" fixed:"true" form:"script" doc:"run after apply, in a container of its own that has kubectl"`
 	Delete []Ref    `yaml:"delete" doc:"objects removed before apply"`
 	Fails  []string `yaml:"fails,required" fixed:"true" least:"1" doc:"exactly these tasks fail, or the word safeguards; the others pass or are blocked"`
 	Says   string   `yaml:"says,required" doc:"words that the learner reads in the finding"`

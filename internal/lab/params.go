@@ -149,7 +149,7 @@ func checkParams(params Node) Problems {
 
 func checkParam(n Node) Problems {
 	var p Param
-	if n.Decode(&p) != nil {
+	if faults := len(n.Decode(&p)); faults > 0 {
 		return nil // reported
 	}
 	ways := 0

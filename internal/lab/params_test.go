@@ -62,13 +62,16 @@ func TestParamsAreFilledInEverywhere(t *testing.T) {
 	}{
 		{
 			"the smallest", nil,
-			params{Port: 31000, Red: "x-bbbbbbbb"}, params{Port: 31000, Name: "31000", Table: "from  red\na     bbbbbbbb\n"},
+			params{Port: 31000, Red: "x-bbbbbbbb"},
+			params{Port: 31000, Name: "31000", Table: "from  red\na     bbbbbbbb\n"},
 			"Paint red bbbbbbbb",
 			[]string{"Paint it red on 31000.", "It was red.", "bbbbbbbb", object + "data: {port: \"31000\", colour: red}\n"},
 		},
 		{
-			"an attempt's", Values{"port": "31999", "colour": "blue", "token": "ccddffgg", "gone": "x"},
-			params{Port: 31999, Blue: "x-ccddffgg"}, params{Port: 31999, Name: "31999", Table: "from  blue\na     ccddffgg\n"},
+			"an attempt's",
+			Values{"port": "31999", "colour": "blue", "token": "ccddffgg", "gone": "x"},
+			params{Port: 31999, Blue: "x-ccddffgg"},
+			params{Port: 31999, Name: "31999", Table: "from  blue\na     ccddffgg\n"},
 			"Paint blue ccddffgg",
 			[]string{"Paint it blue on 31999.", "It was blue.", "ccddffgg", object + "data: {port: \"31999\", colour: blue}\n"},
 		},
@@ -142,23 +145,32 @@ func TestParamsHaveProblemsAtTheirPlace(t *testing.T) {
 	}{
 		{"unknown", lab("x-${params.token}", "x-${params.token}-${params.tokn}"), `lab.yaml:19:77: unknown parameter "tokn"` + known},
 		{"unknown after an umlaut", lab("Paint ${params.colour}", "Dünn ${params.color}"), `lab.yaml:16:18: unknown parameter "color"` + known},
-		{"unknown in a block", lab("a     ${params.token}", "a     ${params.token}\n          b  ${params.x} ${params.x}"),
-			`lab.yaml:30:14: unknown parameter "x"` + known + "\n" + `lab.yaml:30:26: unknown parameter "x"` + known},
+		{
+			"unknown in a block", lab("a     ${params.token}", "a     ${params.token}\n          b  ${params.x} ${params.x}"),
+			`lab.yaml:30:14: unknown parameter "x"` + known + "\n" + `lab.yaml:30:26: unknown parameter "x"` + known,
+		},
 		{"unknown behind an escape", lab(`"x-${params.token}"`, `"\u0078-${params.x}"`), `lab.yaml:19:66: unknown parameter "x"` + known},
 		{"itself behind an escape", lab(`"x-${params.token}"`, `"\u0024{params.x}"`), `lab.yaml:19:58: unknown parameter "x"` + known},
-		{"malformed", lab("${params.token}\"}", "${params.Token} ${params.} ${params.token\"}"),
+		{
+			"malformed", lab("${params.token}\"}", "${params.Token} ${params.} ${params.token\"}"),
 			`lab.yaml:19:61: expected ${params.NAME}, found "${params.Token}"` + "\n" +
 				`lab.yaml:19:77: expected ${params.NAME}, found "${params.}"` + "\n" +
-				`lab.yaml:19:88: expected ${params.NAME}, found "${params.token"`},
+				`lab.yaml:19:88: expected ${params.NAME}, found "${params.token"`,
+		},
 		{"not a number", lab("port: ${params.port}\n", "port: ${params.colour}\n"), `lab.yaml:25:15: expected a whole number, found "red"`},
-		{"unquoted in braces", lab(`{port: "${params.port}",`, `{port: ${params.port},`),
-			`lab.yaml:19:20: did not find expected ',' or '}': within { } and [ ] write it in quotes, as in {port: "${params.port}"}`},
+		{
+			"unquoted in braces", lab(`{port: "${params.port}",`, `{port: ${params.port},`),
+			`lab.yaml:19:20: did not find expected ',' or '}': within { } and [ ] write it in quotes, as in {port: "${params.port}"}`,
+		},
 		{"in the story", map[string]string{"README.md": "One\n\nTwo ${params.x}\n"}, `README.md:3:5: unknown parameter "x"` + known},
 		{"in the debrief", map[string]string{"debrief.md": "${params.port"}, `debrief.md:1:1: expected ${params.NAME}, found "${params.port"`},
 		{"in a hint", map[string]string{"hints/first.md": "a\n---\nb\n---\nc ${params.x}"}, `hints/first.md:5:3: unknown parameter "x"` + known},
 		{"in a manifest", map[string]string{"setup/web.yaml": object + "data: {a: ${params.x}}\n"}, `setup/web.yaml:4:11: unknown parameter "x"` + known},
-		{"in a script", map[string]string{"a.sh": "echo\necho ${params.x}\n", "lab.yaml": strings.Replace(drawn(nil)["lab.yaml"], "{title: A, ", "{title: A, run: a.sh, ", 1)},
-			`a.sh:2:6: unknown parameter "x"` + known},
+		{
+			"in a script",
+			map[string]string{"a.sh": "echo\necho ${params.x}\n", "lab.yaml": strings.Replace(drawn(nil)["lab.yaml"], "{title: A, ", "{title: A, run: a.sh, ", 1)},
+			`a.sh:2:6: unknown parameter "x"` + known,
+		},
 		{"in a title", lab("title: One", "title: One ${params.port}"), "lab.yaml:5:10: title is the same in every attempt, so no ${params.…} can stand here"},
 		{"in a namespace", lab("[shop]", `[shop, "${params.colour}"]`), "lab.yaml:8:22: namespaces is the same in every attempt, so no ${params.…} can stand here"},
 		{"in params", lab("[red, blue]", `[red, "${params.token}"]`), "lab.yaml:11:27: params is the same in every attempt, so no ${params.…} can stand here"},

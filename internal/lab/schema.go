@@ -3,7 +3,6 @@ package lab
 // A Schema is as much of a JSON Schema (draft 2020-12) as lab.yaml needs.
 type Schema struct {
 	Dialect     string             `json:"$schema,omitempty"`
-	ID          string             `json:"$id,omitempty"`
 	Ref         string             `json:"$ref,omitempty"`
 	Title       string             `json:"title,omitempty"`
 	Description string             `json:"description,omitempty"`
@@ -15,7 +14,6 @@ type Schema struct {
 	MinLength   int                `json:"minLength,omitempty"`
 	Items       *Schema            `json:"items,omitempty"`
 	MinItems    int                `json:"minItems,omitempty"`
-	MaxItems    int                `json:"maxItems,omitempty"`
 	Properties  map[string]*Schema `json:"properties,omitempty"`
 	Required    []string           `json:"required,omitempty"`
 	// Additional is false, or the schema of the values of a map.
@@ -25,7 +23,8 @@ type Schema struct {
 	Defs       map[string]*Schema `json:"$defs,omitempty"`
 }
 
-// A Schemer is a type with a syntax of its own that tells editors about it. It is asked on a zero value.
+// A Schemer is a type with a syntax of its own that tells editors about it. It is asked on a zero value. The Title is
+// the word for it in the reference, such as "object".
 type Schemer interface {
 	Schema() *Schema
 }
@@ -34,12 +33,12 @@ type Schemer interface {
 const CheckSchema = "#/$defs/check"
 
 // Schema leads to the kinds of checks, which this package does not know.
-func (Check) Schema() *Schema { return &Schema{Ref: CheckSchema} }
+func (Check) Schema() *Schema { return &Schema{Title: "check", Ref: CheckSchema} }
 
 // Schema is the written form: kind/name or namespace/kind/name.
-func (Ref) Schema() *Schema { return &Schema{Type: "string", Pattern: refPattern} }
+func (Ref) Schema() *Schema { return &Schema{Title: "object", Type: "string", Pattern: refPattern} }
 
 // Schema is a word or a number.
 func (Choice) Schema() *Schema {
-	return &Schema{AnyOf: []*Schema{{Type: "string", Pattern: choicePattern}, {Type: "integer"}}}
+	return &Schema{Title: "word", AnyOf: []*Schema{{Type: "string", Pattern: choicePattern}, {Type: "integer"}}}
 }
