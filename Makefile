@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test build packages binary agent unit e2e race lint vuln bench conformance clean fmt
+.PHONY: help demo test build packages binary agent unit e2e race lint vuln bench conformance clean fmt schema
 
 # Tools are pinned here and built into .bin, checked against the checksum database.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
@@ -62,6 +62,9 @@ bench: build ## Print the table of speed claims, measured side by side
 
 conformance: build ## Run Kubernetes' own end-to-end suite against a cluster of the built image
 	@bash manifests/node/conformance.sh
+
+schema: agent ## Write labs/schema.json anew, by which editors complete lab.yaml
+	go test ./internal/reference -count=1 -run '^TestTheSchemaFileIsFresh$$' -update
 
 fmt: ## Format the code
 	gofmt -w cmd internal labs manifests

@@ -1,63 +1,18 @@
 package lab
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// A Node is a piece of YAML that knows where it stands.
-type Node struct {
-	File string
-	yaml *yaml.Node
-}
-
-// Decoder is implemented by types with a syntax of their own, such as Ref.
+// Decoder is implemented by types with a syntax of their own, such as Ref. Such a type is a Schemer too, so that editors
+// know the syntax.
 type Decoder interface {
 	DecodeNode(n Node) Problems
-}
-
-// Problem reports a fault of this node.
-func (n Node) Problem(format string, args ...any) Problem {
-	p := Problem{File: n.File, Text: fmt.Sprintf(format, args...)}
-	if n.yaml != nil {
-		p.Line, p.Column = n.yaml.Line, n.yaml.Column
-	}
-	return p
-}
-
-// Text returns the scalar's text; ok is false for a list, a map or null.
-func (n Node) Text() (text string, ok bool) {
-	if n.yaml == nil || n.yaml.Kind != yaml.ScalarNode || n.yaml.Tag == "!!null" {
-		return "", false
-	}
-	return n.yaml.Value, true
-}
-
-// IsMap tells whether the node is a map.
-func (n Node) IsMap() bool { return n.yaml != nil && n.yaml.Kind == yaml.MappingNode }
-
-// Field returns the value of a key of a map; the node itself when there is no
-// such key, so that a problem still points to the right place.
-func (n Node) Field(key string) Node {
-	if value, ok := n.lookup(key); ok {
-		return value
-	}
-	return n
-}
-
-func (n Node) lookup(key string) (Node, bool) {
-	if n.IsMap() {
-		for i := 0; i+1 < len(n.yaml.Content); i += 2 {
-			if n.yaml.Content[i].Value == key {
-				return Node{n.File, n.yaml.Content[i+1]}, true
-			}
-		}
-	}
-	return Node{}, false
 }
 
 // Decode fills into, a pointer to a struct, from a map, strictly: every key
@@ -68,11 +23,11 @@ func (n Node) Decode(into any) Problems {
 }
 
 func decode(n Node, v reflect.Value) Problems {
+	if n.yaml.Tag == reportedTag {
+		return nil
+	}
 	if d, ok := reflect.TypeAssert[Decoder](v.Addr()); ok {
 		return d.DecodeNode(n)
-	}
-	if n.yaml.Kind == yaml.AliasNode || n.yaml.Anchor != "" {
-		return Problems{n.Problem("expected a plain value: anchors and aliases are not used in labs")}
 	}
 	switch v.Kind() {
 	case reflect.Struct:
@@ -85,24 +40,41 @@ func decode(n Node, v reflect.Value) Problems {
 		v.Set(reflect.New(v.Type().Elem()))
 		return decode(n, v.Elem())
 	case reflect.String:
-		if n.yaml.Kind != yaml.ScalarNode || n.yaml.Tag != "!!str" {
+		if !n.is("!!str") {
 			return n.expected("a string")
 		}
+		v.SetString(n.yaml.Value)
 	case reflect.Int:
-		if n.yaml.Kind != yaml.ScalarNode || n.yaml.Tag != "!!int" {
+		number, ok := n.number()
+		if !ok {
 			return n.expected("a whole number")
 		}
+		v.SetInt(int64(number))
 	case reflect.Bool:
-		if n.yaml.Kind != yaml.ScalarNode || n.yaml.Tag != "!!bool" {
+		yes, err := strconv.ParseBool(n.yaml.Value)
+		if !n.is("!!bool") || err != nil {
 			return n.expected("true or false")
 		}
+		v.SetBool(yes)
 	default:
 		panic("lab: no YAML form for " + v.Type().String())
 	}
-	if err := n.yaml.Decode(v.Addr().Interface()); err != nil {
-		return Problems{n.Problem("%s", strings.TrimPrefix(err.Error(), "yaml: "))}
-	}
 	return nil
+}
+
+// is tells whether the node is a scalar of a type, or a parameter's value.
+func (n Node) is(tag string) bool {
+	return n.yaml.Kind == yaml.ScalarNode && (n.yaml.Tag == tag || n.yaml.Tag == filledTag)
+}
+
+// number reads a whole number as people write one: digits and a sign. YAML's other forms (0x1F, 017, 1_000) are other
+// numbers to other readers of the file.
+func (n Node) number() (int, bool) {
+	if digits := strings.TrimLeft(n.yaml.Value, "+-"); !n.is("!!int") || len(digits) > 1 && digits[0] == '0' {
+		return 0, false
+	}
+	number, err := strconv.Atoi(n.yaml.Value)
+	return number, err == nil
 }
 
 func decodeStruct(n Node, v reflect.Value) Problems {
@@ -111,22 +83,24 @@ func decodeStruct(n Node, v reflect.Value) Problems {
 	}
 	var problems Problems
 	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
-		key, value := Node{n.File, n.yaml.Content[i]}, Node{n.File, n.yaml.Content[i+1]}
-		name := key.yaml.Value
+	for _, e := range n.entries() {
+		if e.key.yaml.Kind != yaml.ScalarNode {
+			continue // reported
+		}
+		name := e.key.yaml.Value
 		field, known := fieldOf(v, name)
 		switch {
 		case !known:
-			problems = append(problems, key.Problem("unknown key %q, expected one of %s", name, strings.Join(keys(v.Type()), ", ")))
+			problems = append(problems, e.key.Problem("unknown key %q, expected one of %s", name, strings.Join(keys(v.Type()), ", ")))
 		case seen[name]:
-			problems = append(problems, key.Problem("key %q is given twice", name))
+			problems = append(problems, e.key.Problem("key %q is given twice", name))
 		default:
-			problems = append(problems, decode(value, field)...)
+			problems = append(problems, decode(e.value, field)...)
 		}
 		seen[name] = true
 	}
-	for i := range v.NumField() {
-		if name, required := tagOf(v.Type().Field(i)); required && !seen[name] {
+	for field := range v.Type().Fields() {
+		if name, required := tagOf(field); required && !seen[name] {
 			problems = append(problems, n.Problem("missing key %q", name))
 		}
 	}
@@ -139,15 +113,17 @@ func decodeMap(n Node, v reflect.Value) Problems {
 	}
 	var problems Problems
 	v.Set(reflect.MakeMap(v.Type()))
-	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
-		key, value := Node{n.File, n.yaml.Content[i]}, Node{n.File, n.yaml.Content[i+1]}
-		name := reflect.ValueOf(key.yaml.Value)
+	for _, e := range n.entries() {
+		if e.key.yaml.Kind != yaml.ScalarNode {
+			continue // reported
+		}
+		name := reflect.ValueOf(e.key.yaml.Value)
 		if v.MapIndex(name).IsValid() {
-			problems = append(problems, key.Problem("key %q is given twice", key.yaml.Value))
+			problems = append(problems, e.key.Problem("key %q is given twice", e.key.yaml.Value))
 			continue
 		}
 		item := reflect.New(v.Type().Elem()).Elem()
-		problems = append(problems, decode(value, item)...)
+		problems = append(problems, decode(e.value, item)...)
 		v.SetMapIndex(name, item)
 	}
 	return problems
@@ -159,25 +135,10 @@ func decodeList(n Node, v reflect.Value) Problems {
 	}
 	var problems Problems
 	v.Set(reflect.MakeSlice(v.Type(), len(n.yaml.Content), len(n.yaml.Content)))
-	for i, item := range n.yaml.Content {
-		problems = append(problems, decode(Node{n.File, item}, v.Index(i))...)
+	for i, item := range n.items() {
+		problems = append(problems, decode(item, v.Index(i))...)
 	}
 	return problems
-}
-
-func (n Node) expected(what string) Problems {
-	found := "a list"
-	switch {
-	case n.yaml.Kind == yaml.MappingNode:
-		found = "a map"
-	case n.yaml.Kind == yaml.AliasNode:
-		found = "an alias"
-	case n.yaml.Tag == "!!null":
-		found = "nothing"
-	case n.yaml.Kind == yaml.ScalarNode:
-		found = fmt.Sprintf("%q", n.yaml.Value)
-	}
-	return Problems{n.Problem("expected %s, found %s", what, found)}
 }
 
 func tagOf(f reflect.StructField) (name string, required bool) {
@@ -203,34 +164,4 @@ func keys(t reflect.Type) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// DecodeNode reads a check: a map with one key, its kind.
-func (c *Check) DecodeNode(n Node) Problems {
-	if n.yaml.Kind != yaml.MappingNode || len(n.yaml.Content) != 2 {
-		return Problems{n.Problem("expected a map with one key, the kind of the check")}
-	}
-	c.Kind = n.yaml.Content[0].Value
-	c.Params = Node{n.File, n.yaml.Content[1]}
-	return nil
-}
-
-// A Ref names an object: "deployment/web", or "shop/deployment/web" when it is
-// not in the lab's first namespace.
-type Ref struct{ Namespace, Kind, Name string }
-
-func (r Ref) String() string { return r.Kind + "/" + r.Name }
-
-// DecodeNode reads the written form.
-func (r *Ref) DecodeNode(n Node) Problems {
-	text, ok := n.Text()
-	parts := strings.Split(text, "/")
-	if !ok || len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
-		return n.expected("an object such as deployment/web or shop/deployment/web")
-	}
-	r.Kind, r.Name = parts[len(parts)-2], parts[len(parts)-1]
-	if len(parts) == 3 {
-		r.Namespace = parts[0]
-	}
-	return nil
 }

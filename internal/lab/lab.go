@@ -4,9 +4,7 @@
 package lab
 
 import (
-	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 )
 
@@ -31,24 +29,31 @@ type Lab struct {
 	Solutions  []Solution
 	Mistakes   []Mistake
 
+	// Params are what is drawn for each attempt, and Values what was: what ${params.…} stands for in this Lab. Values is
+	// nil in a Catalogue, where nothing is drawn yet.
+	Params map[string]Param
+	Values Values
+	// Folder is the absolute path of a lab that LoadDir read, and "" for others.
+	Folder string
+
 	fsys fs.FS  // the file system the lab came from
 	dir  string // its folder in fsys
 }
 
 // Setup is what the learner finds on the cluster.
 type Setup struct {
-	Apply string `yaml:"apply,required"` // a manifest or a folder of them
-	Run   string `yaml:"run"`            // a shell script, run after Apply in a container of its own
-	Ready []Ref  `yaml:"ready"`          // workloads that must have arrived before the learner begins
+	Apply string `yaml:"apply,required" fixed:"true" doc:"a manifest or a folder of them, put on the cluster at the start"`
+	Run   string `yaml:"run" fixed:"true" form:"script" doc:"run after apply, in a container of its own that has kubectl"`
+	Ready []Ref  `yaml:"ready" doc:"workloads (deployment, statefulset, daemonset, pod) that must have arrived before the learner begins"`
 }
 
 // A Task is one thing to achieve. It passes when all its checks do.
 type Task struct {
-	ID     string   `yaml:"name,required"`
-	Title  string   `yaml:"title,required"`
-	Points int      `yaml:"points"`
-	After  []string `yaml:"after"` // tasks that must pass first
-	Checks []Check  `yaml:"checks,required"`
+	ID     string   `yaml:"name,required" fixed:"true" form:"label" doc:"what learners type: kindlab check NAME, kindlab hint NAME"`
+	Title  string   `yaml:"title,required" doc:"the goal in one line, never the way"`
+	Points int      `yaml:"points" fixed:"true" range:"1-100" doc:"what it is worth; 1 unless told"`
+	After  []string `yaml:"after" fixed:"true" doc:"earlier tasks that must pass first; until then this one is blocked"`
+	Checks []Check  `yaml:"checks,required" least:"1" doc:"the task passes when all of them do"`
 }
 
 // A Check is one question to the cluster: a kind and its undecoded parameters.
@@ -59,27 +64,27 @@ type Check struct {
 
 // A Solution is one right answer. It has Apply, Run or Delete.
 type Solution struct {
-	Title  string `yaml:"title,required"`
-	Apply  string `yaml:"apply"`
-	Run    string `yaml:"run"`    // a shell script, run after Apply in a container of its own
-	Delete []Ref  `yaml:"delete"` // removed before Apply
+	Title  string `yaml:"title,required" doc:"what is particular about this answer"`
+	Apply  string `yaml:"apply" fixed:"true" doc:"a manifest or a folder of them"`
+	Run    string `yaml:"run" fixed:"true" form:"script" doc:"run after apply, in a container of its own that has kubectl"`
+	Delete []Ref  `yaml:"delete" doc:"objects removed before apply, for fields that cannot be changed in place"`
 }
 
 // A Mistake is one plausible wrong answer: proof that the grader is not fooled.
 type Mistake struct {
-	Title  string   `yaml:"title,required"`
-	Apply  string   `yaml:"apply"`
-	Run    string   `yaml:"run"` // a shell script, run after Apply in a container of its own
-	Delete []Ref    `yaml:"delete"`
-	Fails  []string `yaml:"fails,required"` // exactly these tasks fail, or safeguards; the others pass or are blocked
-	Says   string   `yaml:"says,required"`  // words that the learner reads in the finding
-	Tell   string   `yaml:"tell"`           // what a teacher would say to who made it; shown when it is recognised
+	Title  string   `yaml:"title,required" doc:"what was done wrong"`
+	Apply  string   `yaml:"apply" fixed:"true" doc:"a manifest or a folder of them"`
+	Run    string   `yaml:"run" fixed:"true" form:"script" doc:"run after apply, in a container of its own that has kubectl"`
+	Delete []Ref    `yaml:"delete" doc:"objects removed before apply"`
+	Fails  []string `yaml:"fails,required" fixed:"true" least:"1" doc:"exactly these tasks fail, or the word safeguards; the others pass or are blocked"`
+	Says   string   `yaml:"says,required" doc:"words that the learner reads in the finding"`
+	Tell   string   `yaml:"tell" doc:"what a teacher would say to who made it; shown when it is recognised"`
 }
 
-// A File is a manifest of the lab, for printing.
+// A File is a manifest or a script of the lab.
 type File struct {
 	Path    string // relative to the lab's folder
-	Content string
+	Content string // with this attempt's values in the place of ${params.…}
 }
 
 // Task finds a task by its id.
@@ -126,52 +131,4 @@ func tiers(text string) []string {
 		parts[i] = strings.TrimSpace(p)
 	}
 	return parts
-}
-
-// Files returns the manifests at p, a file or a folder of the lab, in the
-// order in which they are applied.
-func (l *Lab) Files(p string) ([]File, error) {
-	names, err := manifests(l.fsys, path.Join(l.dir, p))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s of lab %s: %w", p, l.Name, err)
-	}
-	files := make([]File, 0, len(names))
-	for _, name := range names {
-		b, err := fs.ReadFile(l.fsys, name)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s of lab %s: %w", p, l.Name, err)
-		}
-		files = append(files, File{Path: strings.TrimPrefix(name, l.dir+"/"), Content: string(b)})
-	}
-	return files, nil
-}
-
-func (l *Lab) read(name string) (string, error) {
-	b, err := fs.ReadFile(l.fsys, path.Join(l.dir, name))
-	if err != nil {
-		return "", fmt.Errorf("reading %s of lab %s: %w", name, l.Name, err)
-	}
-	return string(b), nil
-}
-
-// manifests lists the YAML files at p, sorted by name.
-func manifests(fsys fs.FS, p string) ([]string, error) {
-	info, err := fs.Stat(fsys, p)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return []string{p}, nil
-	}
-	entries, err := fs.ReadDir(fsys, p)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		if ext := path.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
-			names = append(names, path.Join(p, e.Name()))
-		}
-	}
-	return names, nil
 }

@@ -7,18 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"reflect"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-)
-
-// APIVersion and Kind are what every lab.yaml begins with.
-const (
-	APIVersion = "kindlab.dev/v1"
-	Kind       = "Lab"
 )
 
 // A Validator judges a check's parameters: the registry of check kinds does.
@@ -26,31 +19,9 @@ type Validator interface {
 	Validate(l *Lab, c Check) Problems
 }
 
-// document is lab.yaml as written; the field types are the reference.
-type document struct {
-	APIVersion string `yaml:"apiVersion,required"`
-	Kind       string `yaml:"kind,required"`
-	Metadata   struct {
-		Name  string `yaml:"name,required"`
-		Topic string `yaml:"topic,required"`
-	} `yaml:"metadata,required"`
-	Spec struct {
-		Title      string     `yaml:"title,required"`
-		Level      string     `yaml:"level,required"`
-		Minutes    int        `yaml:"minutes,required"`
-		Needs      []string   `yaml:"needs"`
-		Namespaces []string   `yaml:"namespaces,required"`
-		Touches    []Ref      `yaml:"touches"`
-		Setup      Setup      `yaml:"setup,required"`
-		Tasks      []Task     `yaml:"tasks,required"`
-		Safeguards []Check    `yaml:"safeguards"`
-		Solutions  []Solution `yaml:"solutions,required"`
-		Mistakes   []Mistake  `yaml:"mistakes,required"`
-	} `yaml:"spec,required"`
-}
-
 // Catalogue reads every lab.yaml of fsys, sorted by name. It looks at no other
 // file and at no check's parameters, because listing must be instant; Load does.
+// In the labs' texts <NAME> stands for what is not drawn yet.
 func Catalogue(fsys fs.FS) ([]*Lab, error) {
 	names, err := fs.Glob(fsys, "*/*/lab.yaml")
 	if err != nil {
@@ -59,28 +30,42 @@ func Catalogue(fsys fs.FS) ([]*Lab, error) {
 	var labs []*Lab
 	var problems Problems
 	for _, name := range names {
-		l, _, found := parse(fsys, path.Dir(name))
+		l, _, found := parse(fsys, path.Dir(name), nil)
+		l.Values = nil
 		problems = append(problems, found...)
 		labs = append(labs, l)
 	}
 	return labs, problems.err()
 }
 
-// Load reads the lab in folder dir of fsys and everything it refers to. The
-// error is a Problems with all faults at once. Without validators the
-// parameters of checks are not looked at.
+// Load reads the lab in folder dir of fsys and everything it refers to, with the smallest values in the place of its
+// params. The error is a Problems with all faults at once. Without validators the parameters of checks are not looked
+// at.
 func Load(fsys fs.FS, dir string, validators ...Validator) (*Lab, error) {
-	l, root, problems := parse(fsys, dir)
-	if root.yaml == nil {
-		return nil, problems.err()
+	return load(fsys, dir, nil, validators)
+}
+
+// LoadWith is Load with the values of an attempt. A lab that wants other values by now is a *StaleError.
+func LoadWith(fsys fs.FS, dir string, v Values, validators ...Validator) (*Lab, error) {
+	if v == nil {
+		v = Values{}
 	}
+	return load(fsys, dir, v, validators)
+}
+
+// load reads a lab with given values, or with the smallest when they are nil.
+func load(fsys fs.FS, dir string, given Values, validators []Validator) (*Lab, error) {
+	l, root, problems := parse(fsys, dir, given)
 	spec, ok := root.lookup("spec")
 	if !ok {
 		return nil, problems.err() // nothing to look at further
 	}
+	problems = append(problems, constraints(root, reflect.TypeFor[document]())...)
 	problems = append(problems, l.checkHead(root)...)
 	problems = append(problems, l.checkFiles(spec)...)
 	problems = append(problems, l.checkTasks(spec)...)
+	problems = append(problems, l.checkAnswers(spec)...)
+	problems = append(problems, l.checkRefs(spec)...)
 	for _, v := range validators {
 		for _, t := range l.Tasks {
 			for _, c := range t.Checks {
@@ -94,6 +79,11 @@ func Load(fsys fs.FS, dir string, validators ...Validator) (*Lab, error) {
 	if err := problems.err(); err != nil {
 		return nil, err
 	}
+	if given != nil {
+		if err := l.stale(given); err != nil {
+			return nil, err
+		}
+	}
 	return l, nil
 }
 
@@ -105,45 +95,32 @@ func validate(v Validator, l *Lab, c Check) Problems {
 	return v.Validate(l, c)
 }
 
-// maxSize bounds a lab.yaml, in bytes: far above any real one, far below harm.
-const maxSize = 1 << 20
-
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
-// parse decodes lab.yaml without following what it refers to.
-func parse(fsys fs.FS, dir string) (*Lab, Node, Problems) {
+// parse decodes lab.yaml without following what it refers to. The node is the
+// zero Node when there is nothing to look at.
+func parse(fsys fs.FS, dir string, given Values) (*Lab, Node, Problems) {
 	l := &Lab{fsys: fsys, dir: path.Clean(dir)}
 	file := path.Join(dir, "lab.yaml")
-	b, err := fs.ReadFile(fsys, file)
+	b, err := l.readPlain("lab.yaml")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return l, Node{}, Problems{{File: file, Text: "no such file: a lab is a folder with a lab.yaml"}}
 	case err != nil:
 		return l, Node{}, Problems{{File: file, Text: err.Error()}}
-	case len(b) > maxSize:
-		return l, Node{}, Problems{{File: file, Text: "larger than 1 MiB"}}
 	}
-
-	var top, more yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(b))
-	if err := dec.Decode(&top); err != nil {
-		return l, Node{}, Problems{syntaxProblem(file, err)}
+	root, problems := readYAML(file, b)
+	if root.yaml == nil {
+		return l, root, problems
 	}
-	root := Node{file, top.Content[0]}
-	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		return l, Node{}, Problems{root.Problem("expected one YAML document, found more")}
-	}
+	problems = append(problems, root.refuseShorthand()...)
+	problems = append(problems, l.fillDocument(root, string(b), given)...)
 
 	var doc document
-	problems := root.Decode(&doc)
+	problems = append(problems, root.Decode(&doc)...)
 	spec := doc.Spec
-	*l = Lab{
-		Name: doc.Metadata.Topic + "/" + doc.Metadata.Name, Topic: doc.Metadata.Topic, ID: doc.Metadata.Name,
-		Title: spec.Title, Level: spec.Level, Minutes: spec.Minutes,
-		Needs: spec.Needs, Namespaces: spec.Namespaces, Touches: spec.Touches, Setup: spec.Setup, Tasks: spec.Tasks,
-		Safeguards: spec.Safeguards, Solutions: spec.Solutions, Mistakes: spec.Mistakes,
-		fsys: fsys, dir: l.dir,
-	}
+	l.Name, l.Topic, l.ID = doc.Metadata.Topic+"/"+doc.Metadata.Name, doc.Metadata.Topic, doc.Metadata.Name
+	l.Title, l.Level, l.Minutes = spec.Title, spec.Level, spec.Minutes
+	l.Needs, l.Namespaces, l.Touches = spec.Needs, spec.Namespaces, spec.Touches
+	l.Setup, l.Tasks, l.Safeguards, l.Solutions, l.Mistakes = spec.Setup, spec.Tasks, spec.Safeguards, spec.Solutions, spec.Mistakes
 	for i := range l.Tasks {
 		if l.Tasks[i].Points == 0 {
 			l.Tasks[i].Points = 1
@@ -152,12 +129,56 @@ func parse(fsys fs.FS, dir string) (*Lab, Node, Problems) {
 	return l, root, problems
 }
 
+// fillDocument reads the lab's params, and puts their values where lab.yaml names them.
+func (l *Lab) fillDocument(root Node, text string, given Values) Problems {
+	params := root.Field("spec").Field("params")
+	var doc struct {
+		Params map[string]Param `yaml:"params"`
+	}
+	if params.IsMap() && params != root.Field("spec") {
+		_ = decode(params, reflect.ValueOf(&doc.Params).Elem()) // its faults come with the document's
+	}
+	l.Params = doc.Params
+	l.Values = smallest(l.Params)
+	for name, value := range given {
+		if p, ok := l.Params[name]; ok && p.refuses(value) == "" {
+			l.Values[name] = value
+		}
+	}
+	if !strings.Contains(text, mark) {
+		return nil
+	}
+	return filler{l.Values}.fillYAML(root, newSource(root.File, text))
+}
+
+// readYAML reads one document.
+func readYAML(file string, b []byte) (Node, Problems) {
+	var top, more yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	err := dec.Decode(&top)
+	if errors.Is(err, io.EOF) {
+		return Node{}, Problems{{File: file, Line: 1, Column: 1, Text: "empty: expected apiVersion: " + APIVersion}}
+	}
+	if err != nil {
+		return Node{}, Problems{syntaxProblem(file, string(b), err)}
+	}
+	switch err := dec.Decode(&more); {
+	case errors.Is(err, io.EOF):
+		return Node{file, top.Content[0]}, nil
+	case err != nil:
+		return Node{}, Problems{syntaxProblem(file, string(b), err)}
+	}
+	return Node{}, Problems{Node{file, &more}.Problem("expected one YAML document, found more")}
+}
+
+var (
+	yamlLine    = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	parserError = regexp.MustCompile(`^did not find expected (',' or|key|'-' indicator|node content|<)`)
+)
+
 // syntaxProblem turns yaml's "yaml: line 3: ..." into a position. The library
 // gives no column.
-func syntaxProblem(file string, err error) Problem {
-	if errors.Is(err, io.EOF) {
-		return Problem{File: file, Line: 1, Column: 1, Text: "empty: expected apiVersion: " + APIVersion}
-	}
+func syntaxProblem(file, text string, err error) Problem {
 	p := Problem{File: file, Line: 1, Column: 1, Text: yamlLine.ReplaceAllString(err.Error(), "")}
 	if m := yamlLine.FindStringSubmatch(err.Error()); len(m) == 2 && m[1] != "" {
 		_, _ = fmt.Sscan(m[1], &p.Line)
@@ -166,100 +187,39 @@ func syntaxProblem(file string, err error) Problem {
 	if parserError.MatchString(p.Text) {
 		p.Line++
 	}
+	// In {…} and […] the brace of ${params.NAME} is YAML's own.
+	if at, ok := bareParam(text, p.Line); ok {
+		return newSource(file, text).problem(at, p.Text+`: within { } and [ ] write it in quotes, as in {port: "${params.port}"}`)
+	}
 	return p
 }
 
-var (
-	parserError = regexp.MustCompile(`^did not find expected (',' or|key|'-' indicator|node content|<)`)
-
-	dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
-	levels   = []string{"beginner", "intermediate", "advanced"}
-)
-
-// checkHead validates what names and describes the lab.
-func (l *Lab) checkHead(root Node) Problems {
-	var problems Problems
-	expect := func(n Node, ok bool, format string, args ...any) {
-		if text, given := n.Text(); given && text != "" && !ok {
-			problems = append(problems, n.Problem(format, args...))
-		}
-	}
-	version, _ := root.Field("apiVersion").Text()
-	expect(root.Field("apiVersion"), version == APIVersion, "expected %s, found %q", APIVersion, version)
-	kind, _ := root.Field("kind").Text()
-	expect(root.Field("kind"), kind == Kind, "expected %s, found %q", Kind, kind)
-
-	meta, spec := root.Field("metadata"), root.Field("spec")
-	if l.dir != "." {
-		expect(meta.Field("name"), l.ID == path.Base(l.dir), "expected %q as the folder is called, found %q", path.Base(l.dir), l.ID)
-	}
-	for _, n := range []Node{meta.Field("name"), meta.Field("topic")} {
-		text, _ := n.Text()
-		expect(n, dnsLabel.MatchString(text), "expected lower case letters, digits and dashes, found %q", text)
-	}
-	expect(spec.Field("level"), slices.Contains(levels, l.Level), "expected one of %s, found %q", strings.Join(levels, ", "), l.Level)
-	// A value of another type is 0 here, and reported already.
-	minutes, _ := spec.Field("minutes").Text()
-	expect(spec.Field("minutes"), minutes != strconv.Itoa(l.Minutes) || l.Minutes >= 1 && l.Minutes <= 120, "expected 1 to 120 minutes, found %d", l.Minutes)
-
-	for _, item := range spec.list("namespaces") {
-		text, _ := item.Text()
-		expect(item, dnsLabel.MatchString(text), "expected a namespace's name, found %q", text)
-		expect(item, !strings.HasPrefix(text, "kube-") && text != "default", "a lab cannot own the namespace %s", text)
-	}
-	if l.Namespaces != nil && len(l.Namespaces) == 0 {
-		problems = append(problems, spec.Field("namespaces").Problem("expected at least one namespace"))
-	}
-	return problems
-}
-
-// checkTasks validates ids and the references between tasks and mistakes.
-func (l *Lab) checkTasks(spec Node) Problems {
-	var problems Problems
-	seen := map[string]bool{}
-	for i, n := range spec.list("tasks") {
-		t := l.Tasks[i]
-		switch {
-		case t.ID == "":
-		case !dnsLabel.MatchString(t.ID):
-			problems = append(problems, n.Field("name").Problem("expected lower case letters, digits and dashes, found %q", t.ID))
-		case seen[t.ID]:
-			problems = append(problems, n.Field("name").Problem("task %q is there twice", t.ID))
-		}
-		// Only earlier tasks count: that makes a circle impossible.
-		for _, after := range n.list("after") {
-			if id, _ := after.Text(); !seen[id] {
-				problems = append(problems, after.Problem("expected an earlier task, found %q", id))
+// bareParam finds a parameter within { } or [ ] that is not in quotes, on a line or next to it.
+func bareParam(text string, line int) (offset int, ok bool) {
+	number := 0
+	for one := range strings.Lines(text) {
+		number++
+		depth, quote := 0, byte(0)
+		for i := 0; i < len(one) && number >= line-1 && number <= line+1; i++ {
+			switch c := one[i]; {
+			case quote != 0:
+				if c == quote {
+					quote = 0
+				}
+			case c == '"' || c == '\'':
+				quote = c
+			case strings.HasPrefix(one[i:], mark):
+				if depth > 0 {
+					return offset + i, true
+				}
+				i += len(mark)
+			case c == '{' || c == '[':
+				depth++
+			case c == '}' || c == ']':
+				depth--
 			}
 		}
-		if t.Points < 0 || t.Points > 100 {
-			problems = append(problems, n.Field("points").Problem("expected 1 to 100 points, found %d", t.Points))
-		}
-		if t.Checks != nil && len(t.Checks) == 0 {
-			problems = append(problems, n.Field("checks").Problem("expected at least one check"))
-		}
-		seen[t.ID] = true
+		offset += len(one)
 	}
-	for _, n := range spec.list("mistakes") {
-		for _, fails := range n.list("fails") {
-			if id, _ := fails.Text(); !seen[id] {
-				problems = append(problems, fails.Problem("expected a task of this lab, found %q", id))
-			}
-		}
-	}
-	return problems
-}
-
-// list returns the elements of the list under a key, and none when there is
-// something else.
-func (n Node) list(key string) []Node {
-	value, ok := n.lookup(key)
-	if !ok || value.yaml.Kind != yaml.SequenceNode {
-		return nil
-	}
-	items := make([]Node, len(value.yaml.Content))
-	for i, c := range value.yaml.Content {
-		items[i] = Node{n.File, c}
-	}
-	return items
+	return 0, false
 }
