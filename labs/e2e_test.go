@@ -7,10 +7,6 @@ package labs_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,18 +17,17 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
-	"github.com/kindlab-dev/kindlab/internal/cluster"
-	"github.com/kindlab-dev/kindlab/internal/engine"
 	"github.com/kindlab-dev/kindlab/internal/grade"
 	"github.com/kindlab-dev/kindlab/internal/lab"
-	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/report"
+	"github.com/kindlab-dev/kindlab/internal/site"
+	"github.com/kindlab-dev/kindlab/internal/site/sitetest"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 	"github.com/kindlab-dev/kindlab/labs"
 )
 
 func TestLabs(t *testing.T) {
-	c := connect(t)
+	s, _ := sitetest.Open(t)
 	catalogue, err := lab.Catalogue(labs.FS())
 	if err != nil {
 		t.Fatal(err)
@@ -47,16 +42,16 @@ func TestLabs(t *testing.T) {
 			WithSetup("start", func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
 				// The framework skips its teardown when a setup fails; this does not.
 				t.Cleanup(func() {
-					if err := stage.Stop(context.Background(), c, l); err != nil {
+					if err := stage.Stop(context.Background(), s.Cluster, l, s.Options(nil, nil)); err != nil {
 						t.Errorf("stopping: %v", err)
 					}
 				})
-				if err := stage.Start(ctx, c, l, nil); err != nil {
+				if err := stage.Start(ctx, s.Cluster, l, s.Options(nil, nil)); err != nil {
 					t.Fatal(err)
 				}
 				return ctx
 			}).
-			Assess("untouched: every task fails", step(c, l, func(t *testing.T, r report.Report) {
+			Assess("untouched: every task fails", step(s, l, func(t *testing.T, r report.Report) {
 				for _, task := range r.Tasks {
 					if task.Verdict != report.Failed && task.Verdict != report.Blocked {
 						t.Errorf("task %s is %s, want failed", task.ID, task.Verdict)
@@ -67,38 +62,40 @@ func TestLabs(t *testing.T) {
 					t.Errorf("exit code %d, want 1", r.ExitCode())
 				}
 			}))
-		for _, s := range l.Solutions {
-			f = f.Assess("solution passes: "+s.Title, step(c, l, func(t *testing.T, r report.Report) {
+		for _, right := range l.Solutions {
+			f = f.Assess("solution passes: "+right.Title, step(s, l, func(t *testing.T, r report.Report) {
 				if r.ExitCode() != 0 || r.Points != l.MaxPoints() {
 					t.Errorf("exit code %d with %d points, want 0 with %d", r.ExitCode(), r.Points, l.MaxPoints())
 				}
 				holds(t, r)
-			}, change{s.Apply, s.Delete}))
+			}, stage.Step{Delete: right.Delete, Apply: right.Apply, Run: right.Run}))
 		}
 		for _, m := range l.Mistakes {
-			f = f.Assess("mistake fails: "+m.Title, step(c, l, func(t *testing.T, r report.Report) {
+			f = f.Assess("mistake fails: "+m.Title, step(s, l, func(t *testing.T, r report.Report) {
 				mistaken(t, l, m, r)
-			}, change{m.Apply, m.Delete}))
+			}, stage.Step{Delete: m.Delete, Apply: m.Apply, Run: m.Run}))
 		}
 		testenv.Test(t, f.Feature())
 	}
 }
 
-type change struct {
-	apply  string
-	remove []lab.Ref
-}
-
-// step applies changes to a lab as it was set up, grades it, and resets it.
-func step(c *check.Cluster, l *lab.Lab, judge func(*testing.T, report.Report), changes ...change) features.Func {
+// step applies changes to a lab as it was set up, grades it, and resets it: then the cluster is as it was.
+func step(s *site.Site, l *lab.Lab, judge func(*testing.T, report.Report), changes ...stage.Step) features.Func {
 	return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
+		before, err := stage.Recorded(ctx, s.Cluster, l.Name)
+		if err != nil {
+			t.Error(err)
+			return ctx
+		}
 		for _, ch := range changes {
-			if err := stage.Apply(ctx, c, l, ch.apply, ch.remove...); err != nil {
+			if err := stage.Perform(ctx, s.Cluster, l, ch, s.Home.Scripts()); err != nil {
 				t.Error(err)
 				return ctx
 			}
 		}
-		g := grade.Grader{Kinds: check.Builtin(), Cluster: c}
+		graded := *s.Cluster
+		graded.Baseline = before.Baseline
+		g := grade.Grader{Kinds: check.Builtin(), Cluster: &graded, Recognise: true}
 		r, err := g.Run(ctx, l)
 		if err != nil {
 			t.Error(err)
@@ -112,10 +109,14 @@ func step(c *check.Cluster, l *lab.Lab, judge func(*testing.T, report.Report), c
 		t.Log("\n" + text.String())
 		if len(changes) > 0 {
 			start := time.Now()
-			if err := stage.Reset(ctx, c, l, nil); err != nil {
+			if err := stage.Reset(ctx, s.Cluster, l, s.Options(nil, nil)); err != nil {
 				t.Errorf("resetting: %v", err)
 			}
 			t.Logf("reset in %.1f s", time.Since(start).Seconds())
+			differences, err := before.Diff(ctx, s.Cluster, l)
+			if err != nil || len(differences) > 0 {
+				t.Errorf("after the reset the cluster is not as it was: %v, %v", differences, err)
+			}
 		}
 		return ctx
 	}
@@ -156,57 +157,3 @@ func mistaken(t *testing.T, l *lab.Lab, m lab.Mistake, r report.Report) {
 
 // connect opens the cluster named by KINDLAB_E2E_CLUSTER. There is no skipping:
 // a suite that silently proves nothing is worse than one that fails.
-func connect(t *testing.T) *check.Cluster {
-	t.Helper()
-	c, err := open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := c.RESTConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	kube, err := check.Connect(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session := probe.Open(func(ctx context.Context) ([]probe.Node, error) {
-		nodes, err := c.Nodes(ctx)
-		list := make([]probe.Node, len(nodes))
-		for i, n := range nodes {
-			list[i] = n
-		}
-		return list, err
-	})
-	t.Cleanup(func() {
-		if err := session.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	kube.Prober = session
-	return kube
-}
-
-func open(ctx context.Context) (*cluster.Cluster, error) {
-	name := os.Getenv("KINDLAB_E2E_CLUSTER")
-	if name == "" {
-		return nil, errors.New("KINDLAB_E2E_CLUSTER names no cluster: run make e2e, or kindlab up and set it")
-	}
-	home := os.Getenv("XDG_STATE_HOME")
-	if home == "" {
-		user, err := os.UserHomeDir()
-		if err != nil {
-			return nil, fmt.Errorf("finding the state of kindlab: %w", err)
-		}
-		home = filepath.Join(user, ".local", "state")
-	}
-	dir := filepath.Join(home, "kindlab")
-	e, err := engine.Find(ctx, engine.Options{StateDir: dir})
-	if err != nil {
-		return nil, err
-	}
-	if err := e.Activate(os.Setenv); err != nil {
-		return nil, err
-	}
-	return cluster.NewManager(e, dir, nil, time.Now).Open(ctx, name)
-}

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,9 +10,8 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/grade"
 	"github.com/kindlab-dev/kindlab/internal/journal"
 	"github.com/kindlab-dev/kindlab/internal/lab"
-	"github.com/kindlab-dev/kindlab/internal/remedy"
 	"github.com/kindlab-dev/kindlab/internal/report"
-	"github.com/kindlab-dev/kindlab/internal/stage"
+	"github.com/kindlab-dev/kindlab/internal/site"
 )
 
 type checkOptions struct {
@@ -57,17 +54,16 @@ func (o *checkOptions) run(ctx context.Context, d *deps) error {
 	if err != nil {
 		return err
 	}
-	if l, err = d.load(l.Name); err != nil {
-		return err
-	}
 	for _, task := range o.tasks {
 		if err := needTask(l, task); err != nil {
 			return err
 		}
 	}
 	var r report.Report
-	if err := d.onLab(ctx, &o.place, place, func(c *check.Cluster) (err error) {
-		r, err = o.grade(ctx, d, c, l)
+	if err := d.on(ctx, &o.place, place, func(s *site.Site) (err error) {
+		if l, err = d.attempt(ctx, s, l.Name); err == nil {
+			r, err = o.grade(ctx, d, s.Cluster, l)
+		}
 		return err
 	}); err != nil {
 		return err
@@ -94,21 +90,7 @@ func (o *checkOptions) grade(ctx context.Context, d *deps, c *check.Cluster, l *
 	done := d.io.Waiting("grading " + l.Name)
 	defer done()
 	grader := grade.Grader{Kinds: check.Builtin(), Cluster: c, Recognise: true}
-	r, err := grader.Run(ctx, l, o.tasks...)
-	if err != nil || r.Count(report.Passed) > 0 {
-		return r, err
-	}
-	// Nothing passed: is it the learner's work, or is the lab gone? Asking only now keeps the usual check short.
-	return r, onCluster(ctx, c, l)
-}
-
-// onCluster is an error when the cluster says that the lab is not on it. An API that does not answer says nothing.
-func onCluster(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
-	there, err := stage.Started(ctx, c)
-	if err != nil || slices.Contains(there, l.Name) {
-		return nil //nolint:nilerr // it is in the report already, or soon
-	}
-	return remedy.New(fmt.Errorf("lab %s is not on the cluster any more", l.Name), "put it back: kindlab start "+l.Name)
+	return grader.Run(ctx, l, o.tasks...)
 }
 
 // labFile is the file that a remark on a lab can point at, where the labs are in a folder.

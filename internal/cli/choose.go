@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/cluster"
 	"github.com/kindlab-dev/kindlab/internal/journal"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
+	"github.com/kindlab-dev/kindlab/internal/site"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
@@ -125,8 +125,8 @@ func (d *deps) underWay(ctx context.Context, f *placeFlags) (*lab.Lab, journal.P
 		return l, place, nothing
 	}
 	var there []string
-	err := d.onLab(ctx, f, place, func(c *check.Cluster) (err error) {
-		there, err = stage.Started(ctx, c)
+	err := d.on(ctx, f, place, func(s *site.Site) (err error) {
+		there, err = stage.Started(ctx, s.Cluster)
 		return err
 	})
 	switch {
@@ -146,6 +146,13 @@ func (d *deps) underWay(ctx context.Context, f *placeFlags) (*lab.Lab, journal.P
 
 // startedLab finds a lab that is on the cluster of a place in the catalogue.
 func (d *deps) startedLab(name string, place journal.Place) (*lab.Lab, journal.Place, error) {
+	if folder, err := d.folder(name); err != nil || folder != "" {
+		if err != nil {
+			return nil, place, err
+		}
+		l, err := lab.LoadDir(folder)
+		return l, place, err
+	}
 	labs, err := d.labs()
 	if err != nil {
 		return nil, place, err

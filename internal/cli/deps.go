@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,6 +30,7 @@ type deps struct {
 	labsDir  string // "" for the built-in labs
 	journal  *journal.Journal
 	now      func() time.Time
+	random   *rand.Rand // draws a lab's values
 }
 
 func newDeps(io *term.IO, version string) (*deps, error) {
@@ -43,6 +45,7 @@ func newDeps(io *term.IO, version string) (*deps, error) {
 	return &deps{
 		io: io, version: version, stateDir: state, cacheDir: cache, labsDir: io.Getenv("KINDLAB_LABS"),
 		journal: journal.Open(state), now: time.Now,
+		random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), //nolint:gosec // values for exercises, not secrets
 	}, nil
 }
 

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/journal"
+	"github.com/kindlab-dev/kindlab/internal/site"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
@@ -32,8 +32,12 @@ func runReset(ctx context.Context, d *deps, f *placeFlags) error {
 	if l, err = d.load(l.Name); err != nil {
 		return err
 	}
-	if err := d.onLab(ctx, f, place, func(c *check.Cluster) error {
-		return stage.Reset(ctx, c, l, d.io.Steps())
+	values := l.Draw(d.random)
+	if l, err = d.loadWith(l.Name, values); err != nil {
+		return err
+	}
+	if err := d.on(ctx, f, place, func(s *site.Site) error {
+		return stage.Reset(ctx, s.Cluster, l, s.Options(values, d.io.Steps()))
 	}); err != nil {
 		return err
 	}

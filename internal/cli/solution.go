@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/site"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
@@ -51,10 +51,23 @@ func (o *solutionOptions) run(ctx context.Context, d *deps) error {
 	}
 	solution := l.Solutions[o.n-1]
 	if !o.apply {
-		return d.printSolution(l, solution, o.n)
+		if len(l.Params) > 0 { // printed as it is right for this attempt
+			if err := d.on(ctx, &o.place, place, func(s *site.Site) (err error) {
+				l, err = d.attempt(ctx, s, l.Name)
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+		return d.printSolution(l, l.Solutions[o.n-1], o.n)
 	}
-	if err := d.onLab(ctx, &o.place, place, func(c *check.Cluster) error {
-		return stage.Apply(ctx, c, l, solution.Apply, solution.Delete...)
+	if err := d.on(ctx, &o.place, place, func(s *site.Site) error {
+		filled, err := d.attempt(ctx, s, l.Name)
+		if err != nil {
+			return err
+		}
+		step := stage.Step{Delete: solution.Delete, Apply: solution.Apply, Run: solution.Run}
+		return stage.Perform(ctx, s.Cluster, filled, step, s.Home.Scripts())
 	}); err != nil {
 		return fmt.Errorf("applying solution %d: %w", o.n, err)
 	}
@@ -64,10 +77,6 @@ func (o *solutionOptions) run(ctx context.Context, d *deps) error {
 
 // printSolution prints YAML that kubectl takes as it is; what YAML cannot say is a comment.
 func (d *deps) printSolution(l *lab.Lab, s lab.Solution, n int) error {
-	files, err := l.Files(s.Apply)
-	if err != nil {
-		return err
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Solution %d of %d: %s\n", n, len(l.Solutions), s.Title)
 	for _, ref := range s.Delete {
@@ -77,11 +86,23 @@ func (d *deps) printSolution(l *lab.Lab, s lab.Solution, n int) error {
 		}
 		fmt.Fprintf(&b, "# First: kubectl -n %s delete %s\n", namespace, ref)
 	}
-	for i, f := range files {
-		if i > 0 {
-			b.WriteString("---\n")
+	separator := ""
+	for _, path := range []string{s.Apply, s.Run} {
+		if path == "" {
+			continue
 		}
-		fmt.Fprintf(&b, "# %s\n%s\n", f.Path, strings.TrimSuffix(f.Content, "\n"))
+		files, err := l.Files(path)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			content := strings.TrimSuffix(f.Content, "\n")
+			if path == s.Run {
+				content = "# " + strings.ReplaceAll(content, "\n", "\n# ")
+			}
+			fmt.Fprintf(&b, "%s# %s\n%s\n", separator, f.Path, content)
+			separator = "---\n"
+		}
 	}
 	return d.print(b.String())
 }

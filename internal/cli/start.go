@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/cluster"
 	"github.com/kindlab-dev/kindlab/internal/journal"
 	"github.com/kindlab-dev/kindlab/internal/lab"
@@ -23,12 +25,13 @@ type startOptions struct {
 func newStartCommand(d *deps) *cobra.Command {
 	var o startOptions
 	cmd := &cobra.Command{
-		Use:   "start LAB",
+		Use:   "start LAB|FOLDER",
 		Short: "Put a lab on the cluster",
 		Long: `Put a lab on the cluster. Where none runs, one is brought up first, as with
 kindlab up. A lab that is there already stays as you left it.`,
 		Example: `  kindlab start services/clusterip
-  kindlab start clusterip           # its short name will do`,
+  kindlab start clusterip           # its short name will do
+  kindlab start ./my-lab            # a lab of your own, in a folder`,
 		GroupID:           groupLabs,
 		Args:              arguments(cobra.ExactArgs(1)),
 		ValidArgsFunction: d.completeLabs,
@@ -40,15 +43,8 @@ kindlab up. A lab that is there already stays as you left it.`,
 }
 
 func (o *startOptions) run(ctx context.Context, d *deps, name string) error {
-	labs, err := d.labs()
+	l, folder, err := d.chosenLab(name)
 	if err != nil {
-		return err
-	}
-	l, err := findLab(labs, name)
-	if err != nil {
-		return err
-	}
-	if l, err = d.load(l.Name); err != nil {
 		return err
 	}
 	s, err := d.journal.Read()
@@ -63,12 +59,13 @@ func (o *startOptions) run(ctx context.Context, d *deps, name string) error {
 	if err != nil {
 		return err
 	}
-	kept, err := o.setUp(ctx, d, c, l, s.Has(place, l.Name))
+	kept, err := o.setUp(ctx, d, c, place, l, s.Has(place, l.Name))
 	if err != nil {
 		return err
 	}
 	if err := d.journal.Update(func(s *journal.State) error {
 		s.Start(place, l.Name, d.now())
+		s.Settle(l.Name, folder)
 		if !kept {
 			s.Renew(l.Name)
 		}
@@ -103,16 +100,16 @@ func (o *startOptions) running(ctx context.Context, d *deps, place journal.Place
 	return up.bring(ctx, d, place)
 }
 
-// setUp puts the lab on the cluster, unless both the cluster and the journal know it as there: a setup that was
-// interrupted is on the cluster, but was never noted.
-func (o *startOptions) setUp(ctx context.Context, d *deps, c *cluster.Cluster, l *lab.Lab, noted bool) (kept bool, err error) {
-	connected, closeStreams, err := connect(c)
+// setUp puts the lab on the cluster with values drawn for it, unless both the cluster and the journal know it as there:
+// a setup that was interrupted is on the cluster, but was never noted.
+func (o *startOptions) setUp(ctx context.Context, d *deps, c *cluster.Cluster, place journal.Place, l *lab.Lab, noted bool) (kept bool, err error) {
+	s, err := d.connect(ctx, c, place)
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = closeStreams() }() // nothing was probed
+	defer func() { _ = s.Close() }() // what probes still had to say interests nobody
 	if noted {
-		there, err := stage.Started(ctx, connected)
+		there, err := stage.Started(ctx, s.Cluster)
 		if err != nil {
 			return false, err
 		}
@@ -120,7 +117,44 @@ func (o *startOptions) setUp(ctx context.Context, d *deps, c *cluster.Cluster, l
 			return true, nil
 		}
 	}
-	return false, stage.Start(ctx, connected, l, d.io.Steps())
+	// Bringing up a cluster of kindlab's own has proved what labs may need.
+	if err := stage.Needs(ctx, s.Cluster, l, s.Own, d.io.Steps()); err != nil {
+		return false, err
+	}
+	values := l.Draw(d.random)
+	if l, err = l.Filled(values, check.Builtin()); err != nil {
+		return false, err
+	}
+	return false, stage.Start(ctx, s.Cluster, l, s.Options(values, d.io.Steps()))
+}
+
+// chosenLab reads the lab that a learner names, or the one in the folder that they name, strictly and with all its
+// files. The folder is "" for a lab of the catalogue.
+func (d *deps) chosenLab(name string) (l *lab.Lab, folder string, err error) {
+	if isPath(name) {
+		if l, err = lab.LoadDir(name, check.Builtin()); err != nil {
+			return nil, "", err
+		}
+		return l, l.Folder, nil
+	}
+	labs, err := d.labs()
+	if err != nil {
+		return nil, "", err
+	}
+	if l, err = findLab(labs, name); err != nil {
+		return nil, "", err
+	}
+	files, err := d.labFiles()
+	if err != nil {
+		return nil, "", err
+	}
+	l, err = lab.Load(files, l.Name, check.Builtin())
+	return l, "", err
+}
+
+// isPath tells a folder from the name of a lab, as shells tell a program from a command.
+func isPath(name string) bool {
+	return name == "." || name == ".." || filepath.IsAbs(name) || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
 }
 
 // printStart says what there is to do, and how.

@@ -5,10 +5,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/journal"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
+	"github.com/kindlab-dev/kindlab/internal/site"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
@@ -36,7 +36,7 @@ func (o *stopOptions) run(ctx context.Context, d *deps, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.onLab(ctx, &o.place, place, func(c *check.Cluster) error { return stage.Stop(ctx, c, l) }); err != nil {
+	if err := d.on(ctx, &o.place, place, func(s *site.Site) error { return stage.Stop(ctx, s.Cluster, l, s.Options(nil, d.io.Steps())) }); err != nil {
 		return err
 	}
 	if err := d.journal.Update(func(s *journal.State) error { s.Stop(place, l.Name); return nil }); err != nil {

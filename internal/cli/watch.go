@@ -12,6 +12,7 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/grade"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/report"
+	"github.com/kindlab-dev/kindlab/internal/site"
 )
 
 type watchOptions struct {
@@ -55,11 +56,8 @@ func (o *watchOptions) run(ctx context.Context, d *deps) error {
 	if o.timeout < 0 {
 		return usageErrorf("--timeout %s: a time to wait is longer than nothing", o.timeout)
 	}
-	l, place, err := d.currentLab(&o.place)
+	l, place, err := d.underWay(ctx, &o.place)
 	if err != nil {
-		return err
-	}
-	if l, err = d.load(l.Name); err != nil {
 		return err
 	}
 	for _, task := range o.tasks {
@@ -68,11 +66,10 @@ func (o *watchOptions) run(ctx context.Context, d *deps) error {
 		}
 	}
 	var last report.Report
-	err = d.onLab(ctx, &o.place, place, func(c *check.Cluster) error {
-		if err := onCluster(ctx, c, l); err != nil {
-			return err
+	err = d.on(ctx, &o.place, place, func(s *site.Site) (err error) {
+		if l, err = d.attempt(ctx, s, l.Name); err == nil {
+			last, err = o.watch(ctx, d, s.Cluster, l)
 		}
-		last, err = o.watch(ctx, d, c, l)
 		return err
 	})
 	if err != nil {

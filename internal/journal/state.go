@@ -14,6 +14,7 @@ type State struct {
 	Engines  map[string]string   `json:"engines,omitempty"`  // the container engine of each cluster of kindlab's own
 	Started  map[string]Started  `json:"started,omitempty"`  // by Place.Key
 	Progress map[string]Progress `json:"progress,omitempty"` // by lab name
+	Folders  map[string]string   `json:"folders,omitempty"`  // where labs lie that are not in the catalogue, by lab name
 }
 
 // Place names a cluster: one of kindlab's own by its name, or an existing one by the context of a kubeconfig.
@@ -70,6 +71,9 @@ func (s State) complete() State {
 	}
 	if s.Engines == nil {
 		s.Engines = map[string]string{}
+	}
+	if s.Folders == nil {
+		s.Folders = map[string]string{}
 	}
 	if s.Progress == nil {
 		s.Progress = map[string]Progress{}
@@ -139,6 +143,15 @@ func (s *State) NextHint(lab, task string, n int) int {
 	p.Hints = hints
 	s.Progress[lab] = p
 	return tier
+}
+
+// Settle notes where a lab lies: in a folder, or with "" in the catalogue.
+func (s *State) Settle(lab, folder string) {
+	if folder == "" {
+		delete(s.Folders, lab)
+		return
+	}
+	s.Folders[lab] = folder
 }
 
 // Answer notes what the learner wrote for a task.

@@ -53,6 +53,18 @@ func LoadWith(fsys fs.FS, dir string, v Values, validators ...Validator) (*Lab, 
 	return load(fsys, dir, v, validators)
 }
 
+// Filled is the lab read again with the values of an attempt.
+func (l *Lab) Filled(v Values, validators ...Validator) (*Lab, error) {
+	if v == nil {
+		v = Values{}
+	}
+	filled, err := load(l.fsys, l.dir, v, validators)
+	if err == nil {
+		filled.Folder = l.Folder
+	}
+	return filled, err
+}
+
 // load reads a lab with given values, or with the smallest when they are nil.
 func load(fsys fs.FS, dir string, given Values, validators []Validator) (*Lab, error) {
 	l, root, problems := parse(fsys, dir, given)
