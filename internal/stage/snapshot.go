@@ -269,7 +269,7 @@ func (s stored) api(c *check.Cluster) dynamic.ResourceInterface {
 
 // nodeOf leaves out the taints that Kubernetes sets and lifts by itself.
 func nodeOf(n *corev1.Node) node {
-	taints := slices.DeleteFunc(slices.Clone(n.Spec.Taints), func(t corev1.Taint) bool { return byKubernetes(t) })
+	taints := slices.DeleteFunc(slices.Clone(n.Spec.Taints), byKubernetes)
 	return node{n.Labels, taints, n.Spec.Unschedulable}
 }
 
@@ -281,8 +281,10 @@ func touched(c *check.Cluster, l *lab.Lab, own bool) ([]stored, error) {
 	refs := slices.Clone(l.Touches)
 	if own {
 		for _, o := range []lab.Ref{
-			{Kind: "configmap", Name: "coredns"}, {Kind: "deployment", Name: "coredns"},
-			{Kind: "configmap", Name: "kube-proxy"}, {Kind: "daemonset", Name: "kube-proxy"},
+			{Kind: "configmap", Name: "coredns"},
+			{Kind: "deployment", Name: "coredns"},
+			{Kind: "configmap", Name: "kube-proxy"},
+			{Kind: "daemonset", Name: "kube-proxy"},
 		} {
 			o.Namespace = metav1.NamespaceSystem
 			if !slices.Contains(refs, o) {
