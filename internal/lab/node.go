@@ -128,7 +128,6 @@ func (n Node) refuseShorthand() Problems {
 	var problems Problems
 	if n.yaml.Kind == yaml.AliasNode || n.yaml.Anchor != "" {
 		problems = append(problems, n.Problem("expected a plain value: anchors and aliases are not used in labs"))
-		n.yaml.Anchor = ""
 	}
 	if n.yaml.Kind == yaml.AliasNode {
 		*n.yaml = yaml.Node{Kind: yaml.ScalarNode, Tag: reportedTag, Line: n.yaml.Line, Column: n.yaml.Column}
