@@ -132,6 +132,8 @@ func TestLoadReportsProblemsAtTheirPlace(t *testing.T) {
 		{"path out", edit("solutions/a.yaml", "../two/a.yaml"), `lab.yaml:22:23: expected a path inside the lab's folder, found "../two/a.yaml"`},
 		{"absolute path", edit("solutions/a.yaml", "/etc/passwd"), `lab.yaml:22:23: expected a path inside the lab's folder, found "/etc/passwd"`},
 		{"an anchor on a list that is checked later", edit("tasks:", "tasks: &a"), "lab.yaml:10:10: expected a plain value: anchors and aliases are not used in labs"},
+		{"a list without end", edit("  minutes: 5", "  minutes: 5\n  needs: [a"+strings.Repeat(",a", 200_000)+"]"), "lab.yaml:8:10: expected at most 1000 entries"},
+		{"a map without end", edit("{at: web}", "{at: web"+strings.Repeat(", a: 1", 1000)+"}"), "lab.yaml:15:13: expected at most 1000 entries"},
 		{"a key that is a list", edit("  minutes: 5", "  minutes: 5\n  [a]: 1"), "lab.yaml:8:3: expected a word as the key"},
 		{"another way to write a number", edit("minutes: 5", "minutes: 0x5"), `lab.yaml:7:12: expected a whole number, found "0x5"`},
 		{"an octal number", edit("minutes: 5", "minutes: 010"), `lab.yaml:7:12: expected a whole number, found "010"`},

@@ -122,16 +122,26 @@ func (n Node) expected(what string) Problems {
 	return Problems{n.Problem("expected %s, found %s", what, found)}
 }
 
+// maxEntries bounds a list or a map, so that comparing all with all stays quick.
+const maxEntries = 1000
+
 // refuseShorthand reports what YAML can do and labs do not use, and takes it out of the tree: anchors and aliases, which
-// can make a small file endless, and keys that are no words.
+// can make a small file endless, keys that are no words, and lists that are far longer than any real one.
 func (n Node) refuseShorthand() Problems {
 	var problems Problems
 	if n.yaml.Kind == yaml.AliasNode || n.yaml.Anchor != "" {
 		problems = append(problems, n.Problem("expected a plain value: anchors and aliases are not used in labs"))
-		n.yaml.Anchor = ""
 	}
 	if n.yaml.Kind == yaml.AliasNode {
 		*n.yaml = yaml.Node{Kind: yaml.ScalarNode, Tag: reportedTag, Line: n.yaml.Line, Column: n.yaml.Column}
+	}
+	most := maxEntries
+	if n.IsMap() {
+		most *= 2 // a key and its value are two
+	}
+	if len(n.yaml.Content) > most {
+		problems = append(problems, n.Problem("expected at most %d entries", maxEntries))
+		n.yaml.Content = n.yaml.Content[:most]
 	}
 	for _, e := range n.entries() {
 		if e.key.yaml.Kind != yaml.ScalarNode && e.key.yaml.Kind != yaml.AliasNode {

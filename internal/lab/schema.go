@@ -29,6 +29,12 @@ type Schemer interface {
 	Schema() *Schema
 }
 
+// A Shorthand is a Decoder that takes a map, as its fields say, or something shorter in its place. Short returns a zero
+// value of that, such as []Ref{}.
+type Shorthand interface {
+	Short() any
+}
+
 // CheckSchema is where the schema of lab.yaml keeps that of a check.
 const CheckSchema = "#/$defs/check"
 

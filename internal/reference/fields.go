@@ -54,7 +54,7 @@ func kindOf(t reflect.Type) string {
 	if s, ok := schemer(t); ok {
 		return s.Title
 	}
-	if reflect.PointerTo(t).Implements(reflect.TypeFor[lab.Decoder]()) {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[lab.Decoder]()) && inner(t) == nil {
 		return "" // a syntax that it does not tell
 	}
 	switch t.Kind() {
@@ -111,16 +111,16 @@ func (f field) traits() string {
 	return strings.Join(traits, ", ")
 }
 
-// inner is the struct that a field's values are made of, or nil: its own, or that of its elements.
+// inner is the struct with keys that a field's values are made of, or nil: its own, or that of its elements.
 func inner(t reflect.Type) reflect.Type {
-	if reflect.PointerTo(t).Implements(reflect.TypeFor[lab.Decoder]()) {
-		return nil
-	}
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		return inner(t.Elem())
 	case reflect.Struct:
-		return t
+		if len(fieldsOf(t)) > 0 {
+			return t
+		}
+		return nil
 	default:
 		return nil
 	}

@@ -73,9 +73,33 @@ func (both) Name() string { return "both" }
 
 func (both) Doc() check.Doc { return check.Doc{Text: "All of them.", Params: []lab.Check{}} }
 
+// lenient takes a map, or only its checks.
+type lenient struct {
+	Checks []lab.Check `yaml:"checks,required" doc:"the checks"`
+	Says   string      `yaml:"says" doc:"words"`
+}
+
+func (*lenient) DecodeNode(lab.Node) lab.Problems { return nil }
+
+func (lenient) Short() any { return []lab.Check{} }
+
+// either is a kind that may be written shorter.
+type either struct{ size }
+
+func (either) Name() string { return "either" }
+
+func (either) Doc() check.Doc { return check.Doc{Text: "One of them.", Params: lenient{}} }
+
+// quiet is a kind whose parameters are a secret as a whole.
+type quiet struct{ size }
+
+func (quiet) Name() string { return "quiet" }
+
+func (quiet) Doc() check.Doc { return check.Doc{Text: "Says it here.", Params: secretive{}} }
+
 func kinds() check.Registry {
 	r := check.Registry{}
-	r.Add(size{}, both{})
+	r.Add(size{}, both{}, quiet{}, either{})
 	return r
 }
 
@@ -98,6 +122,8 @@ Measures an object.
 - ` + "`own`" + `
 `},
 		{"both", "## both\n\nAll of them.\n\nTakes a list of checks.\n"},
+		{"either", "## either\n\nOne of them.\n\n- `checks` (list of checks, required): the checks\n- `says` (text): words\n"},
+		{"quiet", "## quiet\n\nSays it here.\n"},
 		{"size.sides", "## size.sides\n\n- `sides` (map of maps): each side\n  - `note` (text, required): a word about it\n"},
 		{"size.sides.note", "## size.sides.note\n\n- `note` (text, required): a word about it\n"},
 		{"unit", "## size.unit\n\n- `unit` (cm or in): in which unit\n"},

@@ -66,6 +66,9 @@ func schemaOf(t reflect.Type, tag reflect.StructTag, fixed bool) *lab.Schema {
 	if s, ok := schemer(t); ok {
 		return vary(s, fixed)
 	}
+	if s, ok := reflect.TypeAssert[lab.Shorthand](reflect.New(t)); ok {
+		return &lab.Schema{AnyOf: []*lab.Schema{structSchema(t, fixed), schemaOf(reflect.TypeOf(s.Short()), "", fixed)}}
+	}
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[lab.Decoder]()) {
 		return &lab.Schema{} // a syntax that it does not tell
 	}

@@ -175,6 +175,8 @@ spec:
     checks:
     - size: {of: "pod/${params.token}", unit: cm, max: "${params.port}", sides: {a: {note: x}}, own: [1]}
     - both: [size: {of: pod/web}]
+    - either: [size: {of: pod/web}]
+    - either: {checks: [size: {of: pod/web}], says: x}
   solutions: [{title: A, apply: a}, {title: B, delete: [pod/x]}]
   mistakes: [{title: C, apply: c, fails: [first], says: x}, {title: D, apply: c, fails: [first], says: x}, {title: E, run: e.sh, fails: [first], says: x}]
 `
@@ -204,6 +206,8 @@ func TestTheSchemaRefusesWhatTheLoaderRefuses(t *testing.T) {
 		{"a check with two kinds", "- both:", "- size: {of: pod/x}\n      both:", ".spec.tasks[0].checks[1]: 0 of oneOf fit"},
 		{"a bad key of a check", "unit: cm", "unti: cm", ".spec.tasks[0].checks[0]: 0 of oneOf fit"},
 		{"a bad check within one", "[size: {of: pod/web}]", "[size: {}]", ".spec.tasks[0].checks[1]: 0 of oneOf fit"},
+		{"a bad check in a short form", "either: [size: {of: pod/web}]", "either: [size: {}]", ".spec.tasks[0].checks[2]: 0 of oneOf fit"},
+		{"a bad key in the long form", "says: x}\n  solutions", "say: x}\n  solutions", ".spec.tasks[0].checks[3]: 0 of oneOf fit"},
 		{"a param of no kind", "{letters: 8}", "{letter: 8}", ".spec.params.token: unknown key letter"},
 	}
 	for _, tt := range tests {

@@ -97,7 +97,10 @@ func (r *Reference) addKind(name string, doc check.Doc) {
 func tree(t reflect.Type, indent string) string {
 	in := inner(t)
 	if in == nil {
-		return "Takes a " + kindOf(t) + ".\n"
+		if word := kindOf(t); word != "" {
+			return "Takes a " + word + ".\n"
+		}
+		return "" // the text says it
 	}
 	var b strings.Builder
 	for _, f := range fieldsOf(in) {
