@@ -22,12 +22,15 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/grade"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/report"
+	"github.com/kindlab-dev/kindlab/internal/site"
+	"github.com/kindlab-dev/kindlab/internal/site/sitetest"
 	"github.com/kindlab-dev/kindlab/internal/stage"
+	"github.com/kindlab-dev/kindlab/labs"
 )
 
 // sick is the cluster that faults are done to.
 type sick struct {
-	*check.Cluster
+	*site.Site
 	nodes  []cluster.Node // the control plane first
 	engine func(ctx context.Context, args ...string) (string, error)
 
@@ -108,11 +111,14 @@ const gradeTime = 90 * time.Second
 // TestFaults grades a solved and an untouched lab while the cluster breaks: never is right work called failed, and
 // never does wrong work pass. KINDLAB_E2E_GRADES says how many grades are made; 200 is what is claimed.
 func TestFaults(t *testing.T) {
-	c, nodes, e := openAll(t)
-	s := &sick{Cluster: c, nodes: nodes, engine: e.Run}
+	open, e := sitetest.Open(t)
+	nodes, err := open.Home.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sick{Site: open, nodes: nodes, engine: e.Run}
 	grades := 56
 	if text := os.Getenv("KINDLAB_E2E_GRADES"); text != "" {
-		var err error
 		if grades, err = strconv.Atoi(text); err != nil {
 			t.Fatal(err)
 		}
@@ -121,10 +127,17 @@ func TestFaults(t *testing.T) {
 	each := max(1, grades/len(faults())/4)
 	for swap := range 2 {
 		for _, l := range []*lab.Lab{solved, untouched} {
-			t.Cleanup(func() { _ = stage.Stop(context.Background(), c, l) })
-			start(t, c, l)
+			stop := func() error { return stage.Stop(context.Background(), open.Cluster, l, open.Options(nil, nil)) }
+			t.Cleanup(func() { _ = stop() })
+			if err := stage.Start(t.Context(), open.Cluster, l, open.Options(nil, nil)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		solve(t, c, solved)
+		right := solved.Solutions[0]
+		step := stage.Step{Delete: right.Delete, Apply: right.Apply, Run: right.Run}
+		if err := stage.Perform(t.Context(), open.Cluster, solved, step, open.Home.Scripts()); err != nil {
+			t.Fatal(err)
+		}
 		for _, f := range faults() {
 			t.Run(fmt.Sprintf("%s, %s solved", f.name, solved.Name), func(t *testing.T) {
 				t.Logf("round %d", swap)
@@ -132,7 +145,7 @@ func TestFaults(t *testing.T) {
 			})
 		}
 		for _, l := range []*lab.Lab{solved, untouched} {
-			if err := stage.Stop(t.Context(), c, l); err != nil {
+			if err := stage.Stop(t.Context(), open.Cluster, l, open.Options(nil, nil)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -167,7 +180,7 @@ func underFault(t *testing.T, s *sick, f fault, solved, untouched *lab.Lab, each
 	counts := map[report.Verdict]int{}
 	judge := func(l *lab.Lab, wrong ...report.Verdict) {
 		began := time.Now()
-		g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Cluster, Timeout: 20 * time.Second}
+		g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Site.Cluster, Timeout: 20 * time.Second}
 		r, err := g.Run(ctx, l)
 		mu.Lock()
 		defer mu.Unlock()
@@ -209,7 +222,7 @@ func healthy(t *testing.T, s *sick, solved *lab.Lab) {
 	t.Helper()
 	deadline := time.Now().Add(4 * time.Minute)
 	for {
-		g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Cluster}
+		g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Site.Cluster}
 		r, err := g.Run(t.Context(), solved)
 		if err == nil && r.ExitCode() == 0 && nodesReady(t.Context(), s) {
 			return
@@ -234,4 +247,13 @@ func nodesReady(ctx context.Context, s *sick) bool {
 		}
 	}
 	return true
+}
+
+func load(t *testing.T, name string) *lab.Lab {
+	t.Helper()
+	l, err := lab.Load(labs.FS(), name, check.Builtin())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
