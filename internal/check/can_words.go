@@ -37,9 +37,7 @@ func canI(who subject, a authorizationv1.ResourceAttributes) string {
 		cmd += " --subresource=" + a.Subresource
 	}
 	if who.account == "" {
-		for _, g := range who.Groups {
-			cmd += " --as-group=" + g
-		}
+		cmd += " --as-group=" + strings.Join(who.Groups, " --as-group=")
 	}
 	if a.Namespace == "" {
 		return "kubectl " + cmd + " -A"

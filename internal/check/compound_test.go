@@ -17,6 +17,7 @@ type saysKind struct{}
 
 func (saysKind) Name() string { return "says" }
 func (saysKind) Doc() Doc     { return Doc{} }
+
 func (saysKind) Compile(_ Scope, n lab.Node) (Check, lab.Problems) {
 	text, ok := n.Text()
 	if !ok {
