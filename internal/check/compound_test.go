@@ -16,6 +16,7 @@ import (
 type saysKind struct{}
 
 func (saysKind) Name() string { return "says" }
+
 func (saysKind) Doc() Doc     { return Doc{} }
 
 func (saysKind) Compile(_ Scope, n lab.Node) (Check, lab.Problems) {
