@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -167,12 +166,11 @@ func (c can) Run(ctx context.Context, cl *Cluster) error {
 		}
 		asked[name] = attributes
 	}
-	type question struct{ row, column string }
 	var questions []question
 	for _, row := range c.table.rows {
 		for _, column := range c.table.columns {
 			if _, ok := c.table.allow[[2]string{row, column}]; ok {
-				questions = append(questions, question{row, column})
+				questions = append(questions, question{row, column, c.subjects[row], asked[column]})
 			}
 		}
 	}
@@ -181,11 +179,10 @@ func (c can) Run(ctx context.Context, cl *Cluster) error {
 	group.SetLimit(maxReviews)
 	for i, q := range questions {
 		group.Go(func() error {
-			who, what := c.subjects[q.row], asked[q.column]
-			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: who.User, Groups: who.Groups, ResourceAttributes: &what}}
+			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: q.who.User, Groups: q.who.Groups, ResourceAttributes: &q.what}}
 			review, err := cl.Kube.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 			if err != nil {
-				return fmt.Errorf("asking what %s may do: %w", who.User, err)
+				return fmt.Errorf("asking what %s may do: %w", q.who.User, err)
 			}
 			answers[i] = review.Status
 			return nil
@@ -194,27 +191,39 @@ func (c can) Run(ctx context.Context, cl *Cluster) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	return c.judge(questions, answers)
+}
+
+// question is one cell of the table.
+type question struct {
+	row, column string
+	who         subject
+	what        authorizationv1.ResourceAttributes
+}
+
+// judge turns the answers into a verdict on the whole table.
+func (c can) judge(questions []question, answers []authorizationv1.SubjectAccessReviewStatus) error {
 	found := map[[2]string]bool{}
 	f := &Failure{}
 	var wrong, why []string
 	for i, q := range questions {
 		key := [2]string{q.row, q.column}
 		found[key] = answers[i].Allowed
-		if want := c.table.allow[key]; found[key] == want {
+		want := c.table.allow[key]
+		if found[key] == want {
 			continue
 		}
-		who, what := c.subjects[q.row], asked[q.column]
 		verb := "is still allowed to"
-		if c.table.allow[key] {
+		if want {
 			verb = "is not allowed to"
 			// A binding to a role that is not there, for instance.
 			if e := answers[i].EvaluationError; e != "" && !slices.Contains(why, e) {
 				why = append(why, e)
 			}
 		}
-		wrong = append(wrong, fmt.Sprintf("%s %s %s", q.row, verb, phrase(what)))
+		wrong = append(wrong, fmt.Sprintf("%s %s %s", q.row, verb, phrase(q.what)))
 		if f.Look == "" {
-			f.Look = canI(who, what)
+			f.Look = canI(q.who, q.what)
 		}
 	}
 	if len(wrong) == 0 {
@@ -271,73 +280,4 @@ func (a action) attributes(c *Cluster) (authorizationv1.ResourceAttributes, erro
 		out.Namespace = ""
 	}
 	return out, nil
-}
-
-// phrase is the action in words.
-func phrase(a authorizationv1.ResourceAttributes) string {
-	text := a.Verb + " " + a.Resource
-	if a.Subresource != "" {
-		text += "/" + a.Subresource
-	}
-	if a.Name != "" {
-		text += " " + a.Name
-	}
-	if a.Namespace != "" {
-		text += " in namespace " + a.Namespace
-	}
-	return text
-}
-
-// canI is the command that asks the same.
-func canI(who subject, a authorizationv1.ResourceAttributes) string {
-	resource := a.Resource
-	if a.Group != "" {
-		resource += "." + a.Group
-	}
-	if a.Name != "" {
-		resource += "/" + a.Name
-	}
-	cmd := fmt.Sprintf("auth can-i %s %s --as=%s", a.Verb, resource, who.User)
-	if a.Subresource != "" {
-		cmd += " --subresource=" + a.Subresource
-	}
-	if who.account == "" {
-		for _, g := range who.Groups {
-			cmd += " --as-group=" + g
-		}
-	}
-	if a.Namespace == "" {
-		return "kubectl " + cmd + " -A"
-	}
-	return "kubectl -n " + a.Namespace + " " + cmd
-}
-
-// draw lays the table out with what was found; wrong cells say what was wanted.
-func (c can) draw(found map[[2]string]bool) []string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	word := map[bool]string{true: "allow", false: "deny"}
-	_, _ = fmt.Fprintln(w, "\t"+strings.Join(c.table.columns, "\t"))
-	for _, row := range c.table.rows {
-		cells := []string{row}
-		for _, column := range c.table.columns {
-			key := [2]string{row, column}
-			want, asked := c.table.allow[key]
-			switch {
-			case !asked:
-				cells = append(cells, "-")
-			case found[key] != want:
-				cells = append(cells, word[found[key]]+", want "+word[want])
-			default:
-				cells = append(cells, word[want])
-			}
-		}
-		_, _ = fmt.Fprintln(w, strings.Join(cells, "\t"))
-	}
-	_ = w.Flush()
-	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
-	}
-	return lines
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -50,10 +51,7 @@ func TestCan(t *testing.T) {
 	bot := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bot"}}
 	right := map[string]bool{"bot list pods": true, "bot patch deployments": false, "anna list pods": true, "anna patch deployments": true, "anna get nodes": false}
 	but := func(key string, allowed bool) map[string]bool {
-		out := map[string]bool{}
-		for k, v := range right {
-			out[k] = v
-		}
+		out := maps.Clone(right)
 		out[key] = allowed
 		return out
 	}

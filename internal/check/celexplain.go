@@ -110,6 +110,7 @@ func (x *explainer) reasons(ctx context.Context, e ast.Expr, want bool, at place
 		if e.AsSelect().IsTestOnly() {
 			return []reason{x.presence(e, want, at)}
 		}
+	default:
 	}
 	return []reason{x.compared(e, at, fmt.Sprint(want))}
 }

@@ -47,8 +47,9 @@ func parts(e ast.Expr) []ast.Expr {
 			return slices.Concat([]ast.Expr{c.Target()}, c.Args())
 		}
 		return c.Args()
+	default:
+		return nil
 	}
-	return nil
 }
 
 func isPath(e ast.Expr) bool {
@@ -82,6 +83,7 @@ func walk(e ast.Expr, at place) (ref.Val, bool) {
 			}
 			return nil, false
 		}
+	default:
 	}
 	v, ok := at.state.Value(e.ID())
 	return v, ok && !types.IsUnknownOrError(v)

@@ -192,6 +192,7 @@ func (w wording) subject(e ast.Expr, at place) string {
 		if ok && macro.AsCall().FunctionName() == operators.Filter && c.LoopStep().Kind() == ast.CallKind {
 			return trim(w.subject(c.IterRange(), at)) + " with " + w.predicate(c.LoopStep().AsCall().Args()[0], c.IterVar())
 		}
+	default:
 	}
 	return w.text(e)
 }

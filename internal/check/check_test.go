@@ -204,6 +204,8 @@ func TestProblemsOfParameters(t *testing.T) {
 		{"object: {kind: Pod, name: a, expect: [[a]]}", "1:45: expected a CEL expression, or a map with cel and says"},
 		{"object: {kind: Pod, name: a, replicas: 1}", `1:36: unknown key "replicas"`},
 		{"rollout: {of: service/x}", `1:21: expected a deployment, statefulset, daemonset, job or pod, found "service"`},
+		{"rollout: {of: job/x, replicas: 1}", "1:38: a job has no number of replicas to ask for"},
+		{"rollout: {of: deployment/x, replicas: -1}", "1:45: expected 0 or more, found -1"},
 		{"http: {url: http://web/}", "1:13: expected either from or outside: true"},
 		{"http: {outside: true, url: http://web/}", "1:34: expected {node} in the URL exactly when it is asked from outside or from a node"},
 		{"http: {from: {pods: a}, url: 'https://web/'}", `1:36: expected a URL such as http://web/hostname, found "https://web/"`},

@@ -177,19 +177,20 @@ func (c compound) each(all []*Failure, settling bool) error {
 
 // look is a command that shows what a check has read.
 func look(c Check) string {
-	for _, d := range c.Objects() {
-		cmd := "kubectl"
-		if d.Namespace != "" {
-			cmd += " -n " + d.Namespace
-		}
-		cmd += " get " + d.Resource.Resource
-		switch {
-		case d.Name != "":
-			cmd += " " + d.Name
-		case d.Selector != "":
-			cmd += fmt.Sprintf(" -l '%s'", d.Selector)
-		}
-		return cmd + " -o yaml"
+	deps := c.Objects()
+	if len(deps) == 0 {
+		return ""
 	}
-	return ""
+	d, cmd := deps[0], "kubectl"
+	if d.Namespace != "" {
+		cmd += " -n " + d.Namespace
+	}
+	cmd += " get " + d.Resource.Resource
+	switch {
+	case d.Name != "":
+		cmd += " " + d.Name
+	case d.Selector != "":
+		cmd += fmt.Sprintf(" -l '%s'", d.Selector)
+	}
+	return cmd + " -o yaml"
 }

@@ -16,7 +16,9 @@ import (
 type saysKind struct{}
 
 func (saysKind) Name() string { return "says" }
-func (saysKind) Doc() Doc     { return Doc{} }
+
+func (saysKind) Doc() Doc { return Doc{} }
+
 func (saysKind) Compile(_ Scope, n lab.Node) (Check, lab.Problems) {
 	text, ok := n.Text()
 	if !ok {
@@ -28,9 +30,11 @@ func (saysKind) Compile(_ Scope, n lab.Node) (Check, lab.Problems) {
 type says string
 
 func (s says) Changes() bool { return s == "changes" }
+
 func (s says) Objects() []Dependency {
 	return []Dependency{{Resource: pods, Namespace: "shop", Name: string(s)}}
 }
+
 func (s says) Run(context.Context, *Cluster) error {
 	switch s {
 	case "no", "never":

@@ -102,7 +102,7 @@ func (k objectKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 		selection: selection{Kind: p.Kind, APIVersion: p.APIVersion, Namespace: p.Namespace, Name: p.Name, Selector: p.Selector},
 		any:       p.Any, absent: p.Absent, expect: p.Expect,
 	}
-	problems = append(problems, o.selection.compile(s, n)...)
+	problems = append(problems, o.compile(s, n)...)
 	for i := range o.expect {
 		e := &o.expect[i]
 		if e.CEL == "" {

@@ -24,14 +24,14 @@ func (p *plain) DecodeNode(n lab.Node) lab.Problems {
 	text, ok := n.Text()
 	if !ok {
 		var list []plain
-		if n.Decode(&list) != nil {
-			return nil // null
+		// What is no list either is null.
+		if isList := n.Decode(&list) == nil; isList {
+			out := make([]any, len(list))
+			for i, item := range list {
+				out[i] = item.value
+			}
+			p.value = out
 		}
-		out := make([]any, len(list))
-		for i, item := range list {
-			out[i] = item.value
-		}
-		p.value = out
 		return nil
 	}
 	var (

@@ -200,6 +200,7 @@ func jobProgress(j *batchv1.Job) progress {
 			p.stuck = cond.Reason + ": " + cond.Message
 		case batchv1.JobSuspended:
 			p.stuck = "it is suspended"
+		default:
 		}
 	}
 	return p

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,6 +41,20 @@ func unready(reason string) *corev1.Pod {
 	return p
 }
 
+func zero(d *appsv1.Deployment) {
+	d.Spec.Replicas = new(int32)
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 3}
+}
+
+// job is one with a condition, or none.
+func job(condition batchv1.JobConditionType) *batchv1.Job {
+	j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "once"}, Spec: batchv1.JobSpec{Selector: selecting("once")}}
+	if condition != "" {
+		j.Status.Conditions = []batchv1.JobCondition{{Type: condition, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded", Message: "too often"}}
+	}
+	return j
+}
+
 func TestRollout(t *testing.T) {
 	t.Parallel()
 	behind := func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 1 }
@@ -70,6 +85,22 @@ func TestRollout(t *testing.T) {
 		{"arrived with as many as asked for", "{of: deployment/web, replicas: 2}", []runtime.Object{deployment(nil)}, verdict{}},
 		{"arrived and wrong", "{of: deployment/web, replicas: 3}", []runtime.Object{deployment(nil)}, verdict{failure: "deployment/web asks for 2 replicas, want 3"}},
 		{"scaled to nothing", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32) })}, verdict{failure: "deployment/web asks for 0 replicas, want 1"}},
+		{"scaled to zero", "{of: deployment/web, replicas: 0}", []runtime.Object{deployment(zero)}, verdict{}},
+		{"not scaled to zero", "{of: deployment/web, replicas: 0}", []runtime.Object{deployment(nil)}, verdict{failure: "deployment/web asks for 2 replicas, want 0"}},
+		{"on its way to zero", "{of: deployment/web, replicas: 0}", []runtime.Object{deployment(func(d *appsv1.Deployment) { zero(d); d.Status.Replicas = 1 })}, verdict{failure: "deployment/web still has 1 replicas, want 0", settling: true}},
+		{"its pods are refused", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) {
+			behind(d)
+			d.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota"}}
+		})}, verdict{failure: "deployment/web has 1 ready and 2 up-to-date replicas (exceeded quota), want 2"}},
+		{"job", "{of: job/once}", []runtime.Object{job(batchv1.JobComplete)}, verdict{}},
+		{"job that runs", "{of: job/once}", []runtime.Object{job("")}, verdict{failure: "job/once is not complete", settling: true}},
+		{"job that failed", "{of: job/once}", []runtime.Object{job(batchv1.JobFailed)}, verdict{failure: "job/once is not complete (BackoffLimitExceeded: too often)"}},
+		{"job that waits", "{of: job/once}", []runtime.Object{job(batchv1.JobSuspended)}, verdict{failure: "job/once is not complete (it is suspended)"}},
+		{"pod without labels", "{of: pod/web-1}", []runtime.Object{func() *corev1.Pod {
+			p := unready("")
+			p.Labels = nil
+			return p
+		}()}, verdict{failure: "pod/web-1 is not ready", settling: true}},
 		{"not seen yet", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) { d.Generation = 4 })}, verdict{failure: "the controller has not seen the latest change of deployment/web", settling: true}},
 		{"not all ready", "{of: deployment/web}", []runtime.Object{deployment(behind), unready("ContainerCreating")}, verdict{failure: "deployment/web has 1 ready and 2 up-to-date replicas, want 2", settling: true}},
 		{"not all updated", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 1 })}, verdict{failure: "1 up-to-date", settling: true}},

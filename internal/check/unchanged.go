@@ -10,7 +10,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
@@ -109,7 +108,7 @@ func (u unchanged) compare(ctx context.Context, c *Cluster, of *selection) error
 	if m.Scope.Name() == meta.RESTScopeNameRoot {
 		ns = ""
 	}
-	was := u.baseline(c, m.Resource, ns, of.Name)
+	was := c.Baseline.Object(m.Resource, ns, of.Name)
 	if was == nil {
 		return remedy.New(fmt.Errorf("the baseline does not hold %s", title), "kindlab reset")
 	}
@@ -151,11 +150,6 @@ func (u unchanged) compare(ctx context.Context, c *Cluster, of *selection) error
 		f.Want = strings.Join(want, ", ") + " as they were"
 	}
 	return f
-}
-
-// baseline finds the object in whatever version it was recorded in.
-func (unchanged) baseline(c *Cluster, resource schema.GroupVersionResource, namespace, name string) *unstructured.Unstructured {
-	return c.Baseline.Object(resource, namespace, name)
 }
 
 // excepted tells of a field, or of one that it is a part of, that it may change.
