@@ -1,13 +1,18 @@
 package check
 
 import (
+	"errors"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
 func TestPatience(t *testing.T) {
@@ -41,6 +46,89 @@ func TestPatience(t *testing.T) {
 			if got > tt.atMost || got < tt.atMost-tt.slack {
 				t.Errorf("waits %s, want %s", got, tt.atMost)
 			}
+		})
+	}
+}
+
+// A quick look never waits. What turns wrong is settling until it would have been believed, and then wrong; what comes
+// right is right at once.
+func TestQuickLooks(t *testing.T) {
+	t.Parallel()
+	for text, answers := range map[string]struct{ right, wrong func(probe.Job) probe.Outcome }{
+		shopTable: {
+			by(map[string]dial.Result{frontIP: dial.OK, guestIP: dial.Refused, dbIP: dial.OK}),
+			by(map[string]dial.Result{frontIP: dial.OK, guestIP: dial.OK, dbIP: dial.OK}),
+		},
+		bakery + "}": {body("oven-1"), body("mill-7")},
+		"resolve: {from: {pods: app=till}, name: bread, to: {address: 10.1.1.1}}": {fixed(leads("10.1.1.1")), fixed(leads("10.1.1.2"))},
+	} {
+		check := mustCompile(t, text)
+		synctest.Test(t, func(t *testing.T) {
+			c, _, _ := clusterOf(append(bakers(), shop()...)...)
+			c.Quick = true
+			look := func(answer func(probe.Job) probe.Outcome) string {
+				c.Prober = &prober{answer: answer}
+				start := time.Now()
+				err := check.Run(t.Context(), c)
+				if took := time.Since(start); took != 0 {
+					t.Errorf("%s: waited %s", text, took)
+				}
+				f, no := errors.AsType[*Failure](err)
+				switch {
+				case err == nil:
+					return "right"
+				case !no:
+					return err.Error()
+				case f.Settling:
+					return "settling"
+				}
+				return "wrong"
+			}
+			var got []string
+			for _, step := range []struct {
+				after  time.Duration
+				answer func(probe.Job) probe.Outcome
+			}{
+				{0, answers.wrong},
+				{minPatience, answers.wrong},
+				{time.Millisecond, answers.wrong},
+				{time.Hour, answers.wrong},
+				{0, answers.right},
+				{time.Hour, answers.wrong}, // something was deleted, and nothing shows it
+				{minPatience + 1, answers.wrong},
+			} {
+				time.Sleep(step.after)
+				got = append(got, look(step.answer))
+			}
+			if diff := cmp.Diff([]string{"settling", "settling", "wrong", "wrong", "right", "settling", "wrong"}, got); diff != "" {
+				t.Errorf("%s:\n%s", text, diff)
+			}
+		})
+	}
+}
+
+// Right pods answer, and a change was a moment ago: another pod may be on its way into the rules, unless the Service
+// leads to none.
+func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
+	t.Parallel()
+	check := mustCompile(t, bakery+"}")
+	for selector, want := range map[string]verdict{
+		"app=oven": {},
+		"":         {failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			bread := service("bread", "10.96.0.9", 80)
+			bread.Spec.Selector = nil
+			if key, value, ok := strings.Cut(selector, "="); ok {
+				bread.Spec.Selector = map[string]string{key: value}
+			}
+			at := metav1.Now()
+			bread.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &at}}
+			c, _, _ := clusterOf(append(bakers(), bread)...)
+			c.Quick, c.Prober = true, &prober{answer: body("oven-1")}
+			want.check(t, check.Run(t.Context(), c))
+			time.Sleep(calm)
+			verdict{}.check(t, check.Run(t.Context(), c))
 		})
 	}
 }

@@ -281,7 +281,10 @@ func (r reach) controls(to map[string][]corev1.Pod) (servers []cell, all []probe
 				j.Server = b.Status.PodIP
 			}
 			servers = append(servers, cell{column: column, to: b})
-			all = append(all, probe.Expectation{Job: j, Streak: 1, Accept: func(o probe.Outcome) bool { return o.Result == dial.OK }})
+			all = append(all, probe.Expectation{Job: j, Streak: 1, Accept: func(o probe.Outcome) bool {
+				// That there is no such name is an answer too: asked directly, a short name has no search list.
+				return o.Result == dial.OK || t.Lookup != "" && o.Result == dial.NXDomain
+			}})
 		}
 	}
 	return servers, all

@@ -167,6 +167,26 @@ func TestHTTPWithoutAnAnswer(t *testing.T) {
 			_ = c.Close()
 		}), patient, Reset},
 		{"accepts and says nothing", listen(t).Addr(), brief, Timeout},
+		{"another protocol", serving(t, func(c *net.TCPConn) {
+			_, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n")
+			_, _ = c.Read(make([]byte, 4096))
+			_ = c.Close()
+		}), patient, NotHTTP},
+		{"a few letters", serving(t, func(c *net.TCPConn) {
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = io.WriteString(c, "hi")
+			_ = c.Close()
+		}), patient, NotHTTP},
+		{"hardly HTTP", serving(t, func(c *net.TCPConn) {
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = io.WriteString(c, "HTTP/1.1 fine\r\n\r\n")
+			_ = c.Close()
+		}), patient, NotHTTP},
+		{"not the body that was announced", serving(t, func(c *net.TCPConn) {
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a length\r\n")
+			_ = c.Close()
+		}), patient, NotHTTP},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -267,6 +287,11 @@ func TestNameOf(t *testing.T) {
 		{op(syscall.EMFILE), Error, false},
 		{op(syscall.EADDRNOTAVAIL), Error, false},
 		{errors.New("anything else"), Error, false},
+	}
+	for r, want := range map[Result]bool{OK: true, NXDomain: true, DNSFailed: true, NotHTTP: true, Refused: true, Error: false, "": false, "odd": false} {
+		if r.Named() != want {
+			t.Errorf("%q is named: %t", r, r.Named())
+		}
 	}
 	for _, tt := range tests {
 		if got := nameOf(tt.err); got != tt.want || got.Denied() != tt.denied {

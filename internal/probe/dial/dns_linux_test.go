@@ -151,3 +151,37 @@ func TestANameIsLookedUpBeforeItIsDialled(t *testing.T) {
 		t.Errorf("got %+v, want a missing name, which is no denial", got)
 	}
 }
+
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	z := answers(t, "127.53.0.50", map[string]string{"bread.": "10.1.2.3"}, func(m *dnsmessage.Message) {
+		if m.Questions[0].Type == dnsmessage.TypeCNAME && len(m.Answers) == 1 {
+			m.Answers[0].Body = &dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName("oven.example.")}
+		}
+	})
+	got := Do(t.Context(), Job{Proto: DNS, Host: "bread", Record: "CNAME", Server: z.ip, Timeout: patient}, noConf)
+	if got.Result != OK || got.CName != "oven.example" || got.Addresses != nil {
+		t.Errorf("got %+v, want an alias", got)
+	}
+	if got := Do(t.Context(), Job{Proto: DNS, Host: "cake", Record: "CNAME", Server: z.ip, Timeout: patient}, noConf); got.Result != NXDomain {
+		t.Errorf("got %+v, want no such name", got)
+	}
+}
+
+// On a train, what is not the cluster's is passed on to a server that nobody reaches.
+func TestInsideTheClustersDomain(t *testing.T) {
+	t.Parallel()
+	z := answers(t, "127.53.0.60", nil, func(m *dnsmessage.Message) {
+		if !strings.HasSuffix(m.Questions[0].Name.String(), ".cluster.local.") {
+			m.RCode = dnsmessage.RCodeServerFailure
+		}
+	})
+	conf := func() (string, error) {
+		return "nameserver " + z.ip + "\nsearch shop.svc.cluster.local svc.cluster.local cluster.local home\noptions ndots:5\n", nil
+	}
+	for inside, want := range map[bool]Result{false: DNSFailed, true: NXDomain} {
+		if got := Do(t.Context(), Job{Proto: DNS, Host: "old", Inside: inside, Timeout: patient}, conf); got.Result != want {
+			t.Errorf("inside %t: got %+v, want %s", inside, got, want)
+		}
+	}
+}
