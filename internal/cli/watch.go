@@ -65,68 +65,52 @@ func (o *watchOptions) run(ctx context.Context, d *deps) error {
 			return err
 		}
 	}
-	var last report.Report
-	err = d.on(ctx, &o.place, place, func(s *site.Site) (err error) {
-		if l, err = d.attempt(ctx, s, l.Name); err == nil {
-			last, err = o.watch(ctx, d, s.Cluster, l)
+	w := &watcher{deps: d, keep: o.keep, whole: len(o.tasks) == 0, passed: map[string]bool{}}
+	if err := d.on(ctx, &o.place, place, func(s *site.Site) (err error) {
+		if l, err = d.attempt(ctx, s, l.Name); err != nil {
+			return err
 		}
-		return err
-	})
-	if err != nil {
+		return o.watch(ctx, d, s.Cluster, l, w)
+	}); err != nil {
 		return err
 	}
-	return o.end(d, l, last)
+	return w.end(l)
 }
 
-// watch shows what changes until all is done, the time is up, or ctx ends, and returns the last report.
-func (o *watchOptions) watch(ctx context.Context, d *deps, c *check.Cluster, l *lab.Lab) (report.Report, error) {
+// watch shows what changes until all is done, the time is up, or ctx ends.
+func (o *watchOptions) watch(ctx context.Context, d *deps, c *check.Cluster, l *lab.Lab, w *watcher) error {
 	grader := grade.Grader{Kinds: check.Builtin(), Cluster: c, Recognise: true}
 	plan, err := grader.Compile(l)
 	if err != nil {
-		return report.Report{}, err
+		return err
 	}
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	if o.timeout > 0 {
 		limited, cancel = context.WithTimeout(ctx, o.timeout)
 	}
 	defer cancel()
-	w := &watcher{deps: d, whole: len(o.tasks) == 0, passed: map[string]bool{}, show: o.show(d, l)}
-	err = grader.Watch(limited, plan, func(c report.Change) bool {
-		return w.see(c) && (!c.Done || o.keep)
-	}, o.tasks...)
+	w.show = o.show(d, l)
+	err = grader.Watch(limited, plan, w.see, o.tasks...)
 	w.show.close()
 	switch {
 	case w.err != nil:
-		return w.last, w.err
+		return w.err
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 		d.io.Sayf("gave up after %s: %s", o.timeout, w.last.Summary())
-		return w.last, nil
+		return nil
 	}
-	return w.last, err
-}
-
-// end says what is next, and returns the exit code.
-func (o *watchOptions) end(d *deps, l *lab.Lab, r report.Report) error {
-	if r.ExitCode() != exitOK {
-		return exitStatus(r.ExitCode())
-	}
-	if n := len(r.Tasks) - r.Count(report.Passed); n > 0 || len(r.Tasks) == 0 {
-		if n > 0 && d.io.ErrView.Terminal {
-			d.io.Sayf("\nThe rest takes more than looking: kindlab check")
-		}
-		return exitStatus(exitNotPassed)
-	}
-	d.sayNext(l, r)
-	return nil
+	return err
 }
 
 // watcher takes the changes of a watched lab.
 type watcher struct {
 	deps   *deps
 	show   shower
+	keep   bool            // go on when all is done
 	whole  bool            // all tasks are watched
 	passed map[string]bool // the tasks that have passed before
 	last   report.Report
+	done   bool
 	err    error
 }
 
@@ -145,7 +129,7 @@ func (o *watchOptions) show(d *deps, l *lab.Lab) shower {
 
 // see shows a change, and keeps a grade when a task passes for the first time: a watch may end with the window it is in.
 func (w *watcher) see(c report.Change) (more bool) {
-	w.last = c.Report
+	w.last, w.done = c.Report, c.Done
 	if w.err = w.show.change(c); w.err != nil {
 		return false
 	}
@@ -159,7 +143,22 @@ func (w *watcher) see(c report.Change) (more bool) {
 	if news || c.Done {
 		w.err = w.deps.record(c.Report, w.whole && decided(c.Report))
 	}
-	return w.err == nil
+	return w.err == nil && (!c.Done || w.keep)
+}
+
+// end says what is next, and returns the exit code.
+func (w *watcher) end(l *lab.Lab) error {
+	if len(w.last.Tasks) == 0 {
+		return exitStatus(exitTrouble) // the time was up before there was anything to tell
+	}
+	w.deps.sayNext(l, w.last)
+	if w.done && w.last.Count(report.Blocked) > 0 {
+		w.deps.io.Sayf("the rest takes more than looking: kindlab check")
+	}
+	if code := w.last.ExitCode(); code != exitOK {
+		return exitStatus(code)
+	}
+	return nil
 }
 
 // decided tells whether every task has a verdict.

@@ -108,7 +108,8 @@ func (w *watch) connect(ctx context.Context) {
 	if w.hangUp != nil {
 		w.hangUp()
 	}
-	w.connection, w.hangUp = context.WithCancel(ctx)
+	ctx, w.hangUp = context.WithCancel(ctx)
+	w.connection = ctx
 	w.epoch++
 	now := time.Now()
 	for _, l := range w.looks {
@@ -116,7 +117,7 @@ func (w *watch) connect(ctx context.Context) {
 		l.due = now.Add(syncPatience)
 	}
 	for _, s := range sources(w.looks) {
-		go w.follow(w.connection, w.epoch, s)
+		go w.follow(ctx, w.epoch, s)
 	}
 	for _, l := range w.looks {
 		if l.unsynced == 0 {

@@ -100,7 +100,7 @@ func (w *watch) run(ctx context.Context, see func(report.Change) bool) error {
 			return nil
 		}
 		w.told = complete
-		w.ask(now)
+		w.ask(now) //nolint:contextcheck // runs end with their connection, and that with ctx
 		timer.Reset(w.next(now))
 		select {
 		case <-ctx.Done():

@@ -170,14 +170,13 @@ func (s *sights) until(task string, verdicts ...report.Verdict) time.Time {
 	deadline := time.Now().Add(90 * time.Second)
 	for time.Now().Before(deadline) {
 		s.mu.Lock()
-		for i := len(s.all) - 1; i >= 0; i-- {
-			if s.all[i].task != task {
+		for _, last := range slices.Backward(s.all) {
+			if last.task != task {
 				continue
 			}
-			if slices.Contains(verdicts, s.all[i].verdict) {
-				at := s.all[i].at
+			if slices.Contains(verdicts, last.verdict) {
 				s.mu.Unlock()
-				return at
+				return last.at
 			}
 			break
 		}
@@ -340,27 +339,7 @@ func resident(t *testing.T) int {
 // connected opens the cluster of KINDLAB_E2E_KUBECONFIG, which is the one named KINDLAB_E2E_CLUSTER.
 func connected(t *testing.T) *check.Cluster {
 	t.Helper()
-	name := os.Getenv("KINDLAB_E2E_CLUSTER")
-	if name == "" {
-		t.Fatal("KINDLAB_E2E_CLUSTER names no cluster")
-	}
-	home := os.Getenv("XDG_STATE_HOME")
-	if home == "" {
-		user, err := os.UserHomeDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		home = filepath.Join(user, ".local", "state")
-	}
-	dir := filepath.Join(home, "kindlab")
-	e, err := engine.Find(t.Context(), engine.Options{StateDir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Activate(os.Setenv); err != nil {
-		t.Fatal(err)
-	}
-	opened, err := cluster.NewManager(e, dir, nil, time.Now).Open(t.Context(), name)
+	opened, err := open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,4 +369,28 @@ func connected(t *testing.T) *check.Cluster {
 	})
 	c.Prober = session
 	return c
+}
+
+func open(ctx context.Context) (*cluster.Cluster, error) {
+	name := os.Getenv("KINDLAB_E2E_CLUSTER")
+	if name == "" {
+		return nil, errors.New("KINDLAB_E2E_CLUSTER names no cluster")
+	}
+	home := os.Getenv("XDG_STATE_HOME")
+	if home == "" {
+		user, err := os.UserHomeDir()
+		if err != nil {
+			return nil, err
+		}
+		home = filepath.Join(user, ".local", "state")
+	}
+	dir := filepath.Join(home, "kindlab")
+	e, err := engine.Find(ctx, engine.Options{StateDir: dir})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Activate(os.Setenv); err != nil {
+		return nil, err
+	}
+	return cluster.NewManager(e, dir, nil, time.Now).Open(ctx, name)
 }

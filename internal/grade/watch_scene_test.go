@@ -168,7 +168,7 @@ func newScene(t *testing.T, eyes ...*eye) *scene {
 }
 
 // watch begins to watch, and comes back when everything was looked at. What it returns ends the watch.
-func (s *scene) watch(l *lab.Lab, keep bool, tasks ...string) (end func() error) {
+func (s *scene) watch(l *lab.Lab, keep bool) (end func() error) {
 	s.t.Helper()
 	p, err := s.grader.Compile(l)
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *scene) watch(l *lab.Lab, keep bool, tasks ...string) (end func() error)
 				s.news = append(s.news, fmt.Sprintf("%.2f %s %s", time.Since(s.begin).Seconds(), e.Task.ID, e.Task.Verdict))
 			}
 			return keep || !c.Done
-		}, tasks...)
+		})
 	}()
 	synctest.Wait()
 	end = func() error {

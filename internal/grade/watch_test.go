@@ -29,44 +29,72 @@ func TestWhatWatchingTells(t *testing.T) {
 		steps []step
 		want  []string
 	}{
-		{"green the moment it is right", wrong(),
-			[]step{{10 * time.Second, nil, true}}, []string{"0.00 one failed", "10.04 one passed"}},
+		{
+			"green the moment it is right", wrong(),
+			[]step{{10 * time.Second, nil, true}},
+			[]string{"0.00 one failed", "10.04 one passed"},
+		},
 		{"a no at the start is believed at once", wrong(), nil, []string{"0.00 one failed"}},
-		{"never a flash of red", nil,
+		{
+			"never a flash of red", nil,
 			[]step{{10 * time.Second, wrong(), true}, {500 * time.Millisecond, nil, true}},
-			[]string{"0.00 one passed", "10.04 one settling", "10.54 one passed"}},
-		{"right again without an event", nil,
+			[]string{"0.00 one passed", "10.04 one settling", "10.54 one passed"},
+		},
+		{
+			"right again without an event", nil,
 			[]step{{10 * time.Second, wrong(), true}, {500 * time.Millisecond, nil, false}},
-			[]string{"0.00 one passed", "10.04 one settling", "10.54 one passed"}},
-		{"red when the cluster is at rest", nil,
+			[]string{"0.00 one passed", "10.04 one settling", "10.54 one passed"},
+		},
+		{
+			"red when the cluster is at rest", nil,
 			[]step{{10 * time.Second, wrong(), true}},
-			[]string{"0.00 one passed", "10.04 one settling", "11.04 one failed"}},
-		{"rest begins with the last change", nil,
+			[]string{"0.00 one passed", "10.04 one settling", "11.04 one failed"},
+		},
+		{
+			"rest begins with the last change", nil,
 			[]step{{10 * time.Second, wrong(), true}, {800 * time.Millisecond, wrong(), true}, {800 * time.Millisecond, wrong(), true}},
-			[]string{"0.00 one passed", "10.04 one settling", "12.60 one failed"}},
-		{"what was red stays red until it is right", wrong(),
+			[]string{"0.00 one passed", "10.04 one settling", "12.60 one failed"},
+		},
+		{
+			"what was red stays red until it is right", wrong(),
 			[]step{{10 * time.Second, late, true}, {time.Second, nil, true}},
-			[]string{"0.00 one failed", "10.04 one failed", "11.04 one passed"}},
-		{"a red task whose cluster moves is settling", wrong(),
+			[]string{"0.00 one failed", "10.04 one failed", "11.04 one passed"},
+		},
+		{
+			"a red task whose cluster moves is settling", wrong(),
 			[]step{{10 * time.Second, notYet(), true}, {5 * time.Second, nil, true}},
-			[]string{"0.00 one failed", "10.04 one settling", "15.04 one passed"}},
-		{"settling, then wrong for good", notYet(),
+			[]string{"0.00 one failed", "10.04 one settling", "15.04 one passed"},
+		},
+		{
+			"settling, then wrong for good", notYet(),
 			[]step{{10 * time.Second, wrong(), true}},
-			[]string{"0.00 one settling", "10.04 one settling", "11.04 one failed"}},
-		{"stuck without an event", notYet(),
+			[]string{"0.00 one settling", "10.04 one settling", "11.04 one failed"},
+		},
+		{
+			"stuck without an event", notYet(),
 			[]step{{10500 * time.Millisecond, wrong(), false}},
-			[]string{"0.00 one settling", "12.00 one settling", "13.00 one failed"}},
-		{"one error is no news", nil,
+			[]string{"0.00 one settling", "12.00 one settling", "13.00 one failed"},
+		},
+		{
+			"one error is no news", nil,
 			[]step{{10 * time.Second, errors.New("reset"), true}, {100 * time.Millisecond, nil, false}},
-			[]string{"0.00 one passed"}},
-		{"a second one is", nil,
+			[]string{"0.00 one passed"},
+		},
+		{
+			"a second one is", nil,
 			[]step{{10 * time.Second, errors.New("forbidden"), true}},
-			[]string{"0.00 one passed", "10.29 one unknown"}},
-		{"an error at the start is", errors.New("forbidden"),
-			[]step{{10500 * time.Millisecond, nil, false}}, []string{"0.00 one unknown", "12.25 one passed"}},
-		{"a bug is no flash of red either", nil,
+			[]string{"0.00 one passed", "10.29 one unknown"},
+		},
+		{
+			"an error at the start is", errors.New("forbidden"),
+			[]step{{10500 * time.Millisecond, nil, false}},
+			[]string{"0.00 one unknown", "12.25 one passed"},
+		},
+		{
+			"a bug is no flash of red either", nil,
 			[]step{{10 * time.Second, errors.New("a bug"), true}, {5 * time.Second, wrong(), true}},
-			[]string{"0.00 one passed", "10.29 one unknown", "15.04 one settling", "16.04 one failed"}},
+			[]string{"0.00 one passed", "10.29 one unknown", "15.04 one settling", "16.04 one failed"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

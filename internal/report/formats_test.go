@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write what comes out to testdata")
 
-// each format as it is written, to look at: go test ./internal/report -update
+// Each format as it is written, to look at. Written anew by go test ./internal/report -update.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	told := full()

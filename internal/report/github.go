@@ -20,16 +20,16 @@ func writeGitHub(w io.Writer, r Report, s Style) error {
 			level = "warning"
 		default:
 		}
-		message := t.Title + "\n" + strings.Join(reasons(t), "\n")
+		message := append([]string{t.Title}, reasons(t)...)
 		if t.Verdict == Settling {
-			message += "\nthe cluster is still on its way"
+			message = append(message, "the cluster is still on its way")
 		}
 		for _, f := range t.Findings {
 			if f.Look != "" {
-				message += "\nlook: " + oneLine(f.Look)
+				message = append(message, "look: "+oneLine(f.Look))
 			}
 		}
-		b.WriteString(annotation(level, r.Lab+" "+t.ID, s.File, message))
+		b.WriteString(annotation(level, r.Lab+" "+t.ID, s.File, strings.Join(message, "\n")))
 	}
 	summary := r.Summary()
 	if r.Tell != nil {

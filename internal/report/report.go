@@ -94,16 +94,23 @@ func (r Report) Summary() string {
 // something did not, and 3 when nothing is wrong as far as we could tell, but
 // we could not tell all.
 func (r Report) ExitCode() int {
-	code := 0
-	for _, t := range append(slices.Clip(r.Tasks), r.Safeguards...) {
+	unknown, blocked := false, false
+	for _, t := range slices.Concat(r.Tasks, r.Safeguards) {
 		switch t.Verdict {
 		case Failed, Settling:
 			return 1
-		case Unknown:
-			code = 3
-		case Blocked, Passed:
-			// A blocked task follows one that is failed or unknown.
+		case Passed:
+		case Blocked:
+			blocked = true
+		default:
+			unknown = true
 		}
 	}
-	return code
+	switch {
+	case unknown: // what is blocked may be so because of it
+		return 3
+	case blocked: // by what was not asked
+		return 1
+	}
+	return 0
 }

@@ -46,6 +46,8 @@ func TestExitCode(t *testing.T) {
 		{"failed after unknown", []Verdict{Unknown, Failed}, nil, 1},
 		{"blocked by failed", []Verdict{Failed, Blocked}, nil, 1},
 		{"blocked by unknown", []Verdict{Unknown, Blocked}, nil, 3},
+		{"blocked by what is not asked", []Verdict{Passed, Blocked}, nil, 1},
+		{"not looked at yet", []Verdict{Passed, ""}, nil, 3},
 		{"safeguard failed", []Verdict{Passed}, []Verdict{Passed, Failed}, 1},
 		{"safeguard unknown", []Verdict{Passed}, []Verdict{Unknown, Passed}, 3},
 		{"safeguard failed after unknown", []Verdict{Unknown}, []Verdict{Failed}, 1},
