@@ -55,7 +55,10 @@ func (k *walk) connection(ctx context.Context, from, to Peer, port int, protocol
 	if err != nil {
 		return nil, err
 	}
-	c := crossing{from, to, portName(int32(port), protocol), policies}
+	c := crossing{from, to, portName(int32(port), protocol), policies, to.namespace()}
+	if to.Pod == nil {
+		c.home = from.namespace()
+	}
 	switch {
 	case !egress.Allowed():
 		return k.verdict(false, from, c.denied(egress, from, to)), nil
@@ -106,6 +109,7 @@ type crossing struct {
 	from, to Peer
 	port     string
 	policies []networkingv1.NetworkPolicy
+	home     string // the namespace that goes without saying
 }
 
 // allowed names the rules that let the connection through at one end.
@@ -123,14 +127,14 @@ func (c crossing) allowed(o Order, at Peer) string {
 	}
 	is := and(parts...) + " " + verb(len(parts), "allows", "allow")
 	if o.Direction == networkingv1.PolicyTypeEgress {
-		return fmt.Sprintf("%s %s out to %s on port %s", is, at.words(at.namespace()), c.to.words(at.namespace()), c.port)
+		return fmt.Sprintf("%s %s out to %s on port %s", is, at.words(c.home), c.to.words(c.home), c.port)
 	}
-	return fmt.Sprintf("%s %s into %s on port %s", is, c.from.words(at.namespace()), at.words(at.namespace()), c.port)
+	return fmt.Sprintf("%s %s into %s on port %s", is, c.from.words(c.home), at.words(c.home), c.port)
 }
 
 // free is a pod that nothing isolates, and policies that come close to doing so.
 func (c crossing) free(d networkingv1.PolicyType, at Peer) string {
-	who := at.words(at.namespace())
+	who := at.words(c.home)
 	switch {
 	case at.Pod == nil:
 		return "no NetworkPolicy speaks about " + who

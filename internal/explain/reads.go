@@ -43,8 +43,21 @@ func read[L, T any](ctx context.Context, k *walk, resource, namespace string,
 	return items(l), nil
 }
 
+// in keeps the objects of a namespace. Of what is few, all namespaces are read at once: a chain that crosses them asks
+// again and again.
+func in[T any, P interface {
+	*T
+	GetNamespace() string
+}](ns string, all []T) []T {
+	if ns == everywhere {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(o T) bool { return P(&o).GetNamespace() != ns })
+}
+
 func (k *walk) services(ctx context.Context, ns string) ([]corev1.Service, error) {
-	return read(ctx, k, "services", ns, k.kube.CoreV1().Services(ns).List, func(l *corev1.ServiceList) []corev1.Service { return l.Items })
+	all, err := read(ctx, k, "services", everywhere, k.kube.CoreV1().Services(everywhere).List, func(l *corev1.ServiceList) []corev1.Service { return l.Items })
+	return in(ns, all), err
 }
 
 func (k *walk) pods(ctx context.Context, ns string) ([]corev1.Pod, error) {
@@ -60,8 +73,9 @@ func (k *walk) nodes(ctx context.Context) ([]corev1.Node, error) {
 }
 
 func (k *walk) policies(ctx context.Context, ns string) ([]networkingv1.NetworkPolicy, error) {
-	return read(ctx, k, "networkpolicies", ns, k.kube.NetworkingV1().NetworkPolicies(ns).List,
+	all, err := read(ctx, k, "networkpolicies", everywhere, k.kube.NetworkingV1().NetworkPolicies(everywhere).List,
 		func(l *networkingv1.NetworkPolicyList) []networkingv1.NetworkPolicy { return l.Items })
+	return in(ns, all), err
 }
 
 func (k *walk) endpointSlices(ctx context.Context, ns, service string) ([]discoveryv1.EndpointSlice, error) {
