@@ -113,7 +113,8 @@ func (g grant) look() string {
 func (g grant) role() string { return g.ref.Kind + " " + g.ref.Name }
 
 func (k *walk) granted(q request, c *candidate) *Link {
-	return k.broken(c.String(), c.look(), "%s may %s: %s gives it %s, whose rules[%d] allows that", q.subject(), q.words(), c, c.role(), c.rule)
+	return k.broken(c.words(c.namespace), c.look(), "%s may %s: %s gives it %s, whose rules[%d] allows that",
+		q.subject(), q.words(), c.words(q.namespace()), c.role(), c.rule)
 }
 
 // refusedTo tells what the nearest binding lacks.
@@ -121,7 +122,7 @@ func (k *walk) refusedTo(ctx context.Context, q request, c *candidate) (*Link, e
 	is := fmt.Sprintf("%s may not %s", q.subject(), q.words())
 	if c == nil {
 		look := "kubectl get rolebindings,clusterrolebindings -A -o wide"
-		return k.broken(q.subject(), look, "%s: no RoleBinding there and no ClusterRoleBinding names it", is), nil
+		return k.broken(q.subject(), look, "%s: no RoleBinding or ClusterRoleBinding names it", is), nil
 	}
 	var why []string
 	said := false // that the role is about something else
@@ -130,10 +131,10 @@ func (k *walk) refusedTo(ctx context.Context, q request, c *candidate) (*Link, e
 		case lacksSubject:
 			why = append(why, "names "+c.subject)
 		case lacksPlace:
-			why = append(why, "counts in namespace "+c.namespace+" only")
+			why = append(why, "counts there only")
 		case lacksRole:
 			have, err := k.roleNames(ctx, c.grant)
-			return k.broken(c.role(), c.look(), "%s: %s names %s, which does not exist%s", is, c, c.role(), instead(c.ref.Name, have)), err
+			return k.broken(c.role(), c.look(), "%s: %s names %s, which does not exist%s", is, c.words(q.namespace()), c.role(), instead(c.ref.Name, have)), err
 		default:
 			if !said {
 				why = append(why, "gives "+c.role()+", "+c.short(q))
@@ -141,7 +142,7 @@ func (k *walk) refusedTo(ctx context.Context, q request, c *candidate) (*Link, e
 			said = true
 		}
 	}
-	return k.broken(c.String(), c.look(), "%s: %s %s", is, c, strings.Join(why, ", and it ")), nil
+	return k.broken(c.words(c.namespace), c.look(), "%s: %s %s", is, c.words(q.namespace()), strings.Join(why, ", and it ")), nil
 }
 
 // short says what the nearest rule allows, beside what was asked.
@@ -156,11 +157,7 @@ func (c *candidate) short(q request) string {
 	}
 	text := fmt.Sprintf("whose rules[%d] allows %s on %s", c.rule, and(r.Verbs...), and(what...))
 	if slices.Contains(c.lacks, lacksGroup) {
-		var groups []string
-		for _, g := range r.APIGroups {
-			groups = append(groups, fmt.Sprintf("%q", g))
-		}
-		text += " in the API group " + and(groups...)
+		text += " in the API group " + and(quoted(r.APIGroups)...)
 	}
 	if len(r.ResourceNames) > 0 {
 		text += " named " + and(r.ResourceNames...)
@@ -169,6 +166,15 @@ func (c *candidate) short(q request) string {
 		return text + " only"
 	}
 	return text
+}
+
+// quoted writes API groups, of which the core one has no name.
+func quoted(groups []string) []string {
+	all := make([]string, len(groups))
+	for i, g := range groups {
+		all[i] = fmt.Sprintf("%q", g)
+	}
+	return all
 }
 
 // roleNames are the roles that the binding could have named.

@@ -124,21 +124,19 @@ func runChain(t *testing.T, tests []chainTest) {
 // link. The log alone may be missing.
 func refusesToGuess(t *testing.T, tt chainTest) {
 	t.Helper()
-	for broken := 0; ; broken++ {
-		client, calls := fake.NewClientset(objects(t, tt.objects)...), 0
-		failed := false
-		client.PrependReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
-			calls++
-			if calls-1 != broken || a.GetSubresource() == "log" {
-				return false, nil, nil
-			}
-			failed = true
-			return true, nil, errors.New("the API server is away")
-		})
-		link, err := tt.walk(t.Context(), Walker{Kube: client, Now: noon})
-		if broken >= calls {
-			return
+	broken, calls, failed := 0, 0, false
+	client := fake.NewClientset(objects(t, tt.objects)...)
+	client.PrependReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		calls++
+		if calls-1 != broken || a.GetSubresource() == "log" {
+			return false, nil, nil
 		}
+		failed = true
+		return true, nil, errors.New("the API server is away")
+	})
+	for ; broken == 0 || broken < calls; broken++ {
+		calls, failed = 0, false
+		link, err := tt.walk(t.Context(), Walker{Kube: client, Now: noon})
 		if failed && (link != nil || err == nil || !strings.Contains(err.Error(), "is away")) {
 			t.Errorf("call %d failed: got link %v and error %v, want an error", broken, link, err)
 		}

@@ -111,10 +111,13 @@ func (k *walk) dns(ctx context.Context, from *corev1.Pod) (*Link, error) {
 	case policy == corev1.DNSClusterFirst && from.Spec.HostNetwork:
 		return k.broken(object, look, "Pod %s is on its node's network with dnsPolicy ClusterFirst, which means Default there: it asks what its node asks, where no Service has a name", from.Name), nil
 	}
+	before := len(k.chain)
 	r, link, err := k.service(ctx, system, kubeDNS, 53)
 	if link != nil || err != nil {
 		return link.because("the cluster's DNS does not answer"), err
 	}
+	k.chain = k.chain[:before] // the learner did not ask how it works
+	k.holds("the cluster's DNS is up")
 	if c := from.Spec.DNSConfig; policy == corev1.DNSNone && c != nil && !slices.Contains(c.Nameservers, r.svc.Spec.ClusterIP) {
 		return k.broken(object, look, "Pod %s has dnsPolicy None and asks %s, which is not the cluster's DNS (%s)",
 			from.Name, and(c.Nameservers...), r.svc.Spec.ClusterIP), nil
@@ -128,7 +131,7 @@ func (k *walk) dns(ctx context.Context, from *corev1.Pod) (*Link, error) {
 			return v.because("Pod %s cannot ask the cluster's DNS", from.Name), nil
 		}
 	}
-	k.holds("Pod %s may ask the cluster's DNS", from.Name)
+	k.holds("the policies let Pod %s ask it", from.Name)
 	return nil, nil
 }
 

@@ -166,7 +166,7 @@ func (k *walk) ended(ctx context.Context, pod *corev1.Pod, s corev1.ContainerSta
 		}
 		return k.broken("Pod "+pod.Name, describe(pod), "%s", is), nil
 	case t.Reason != "" && t.Reason != "Error" && t.Reason != "Completed", t.Message != "":
-		is += ": " + strings.TrimSpace(strings.TrimPrefix(t.Reason, "Error")+" "+short(t.Message))
+		is += ": " + strings.TrimSpace(strings.TrimPrefix(t.Reason, "Error")+" "+essence(t.Message))
 	}
 	// A container that its kubelet ended says nothing about that in its log.
 	if t.ExitCode != 0 {

@@ -161,8 +161,9 @@ type grant struct {
 	stock                 bool // part of every cluster
 }
 
-func (g grant) String() string {
-	if g.namespace == "" {
+// words name the binding as seen from a namespace.
+func (g grant) words(home string) string {
+	if g.namespace == "" || g.namespace == home {
 		return g.kind + " " + g.name
 	}
 	return fmt.Sprintf("%s %s of namespace %s", g.kind, g.name, g.namespace)

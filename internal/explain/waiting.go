@@ -34,10 +34,18 @@ func (k *walk) waiting(ctx context.Context, pod *corev1.Pod, s corev1.ContainerS
 		is += ", " + why
 	default:
 		if w.Message != "" {
-			is += ", " + short(w.Message)
+			is += ", " + essence(w.Message)
 		}
 	}
 	return k.broken("Pod "+pod.Name, describe(pod), "%s", is), nil
+}
+
+// essence leaves out through how many hands a runtime's message has gone.
+func essence(message string) string {
+	if _, after, found := strings.Cut(message, "unable to start container process: "); found {
+		message = after
+	}
+	return short(message)
 }
 
 // imageOf is the image as the learner wrote it; the status may have another name for it.

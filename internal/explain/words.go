@@ -57,8 +57,11 @@ func many(kind string, names ...string) string {
 }
 
 func plural(kind string) string {
-	if strings.HasSuffix(kind, "y") {
+	switch {
+	case strings.HasSuffix(kind, "y"):
 		return strings.TrimSuffix(kind, "y") + "ies"
+	case strings.HasSuffix(kind, "s"):
+		return kind + "es"
 	}
 	return kind + "s"
 }
