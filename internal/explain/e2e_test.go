@@ -27,10 +27,9 @@ import (
 
 // cluster is the one that KINDLAB_E2E_KUBECONFIG leads to.
 type cluster struct {
-	kube  *kubernetes.Clientset
-	dyn   *dynamic.DynamicClient
-	cfg   *rest.Config
-	calls *atomic.Int64
+	kube *kubernetes.Clientset
+	dyn  *dynamic.DynamicClient
+	cfg  *rest.Config
 }
 
 type counted struct {
@@ -54,10 +53,8 @@ func connect(t *testing.T) cluster {
 		t.Fatal(err)
 	}
 	cfg.QPS = -1
-	c := cluster{cfg: cfg, calls: new(atomic.Int64)}
-	looking := rest.CopyConfig(cfg)
-	looking.Wrap(func(next http.RoundTripper) http.RoundTripper { return counted{next, c.calls} })
-	if c.kube, err = kubernetes.NewForConfig(looking); err != nil {
+	c := cluster{cfg: cfg}
+	if c.kube, err = kubernetes.NewForConfig(cfg); err != nil {
 		t.Fatal(err)
 	}
 	if c.dyn, err = dynamic.NewForConfig(cfg); err != nil {
@@ -127,11 +124,19 @@ func (c cluster) until(t *testing.T, look func() error) {
 // explains walks until the link's sentence matches, as a learner who looks again, and prints what it cost.
 func (c cluster) explains(t *testing.T, is, look string, walk func(context.Context, Walker) (*Link, error)) {
 	t.Helper()
+	var calls atomic.Int64
+	looking := rest.CopyConfig(c.cfg)
+	looking.Wrap(func(next http.RoundTripper) http.RoundTripper { return counted{next, &calls} })
+	kube, err := kubernetes.NewForConfig(looking)
+	if err != nil {
+		t.Fatal(err)
+	}
 	pattern := regexp.MustCompile("^(" + is + ")$")
 	c.until(t, func() error {
-		before, start := c.calls.Load(), time.Now()
-		link, err := walk(t.Context(), Walker{Kube: c.kube})
-		took, calls := time.Since(start), c.calls.Load()-before
+		calls.Store(0)
+		start := time.Now()
+		link, err := walk(t.Context(), Walker{Kube: kube})
+		took, calls := time.Since(start), calls.Load()
 		switch {
 		case err != nil:
 			return err
@@ -225,6 +230,7 @@ func TestE2EServices(t *testing.T) {
 		{"idle", `Service idle has no ready endpoint \(selector app=idle\): Deployment idle asks for 0 replicas`, "describe deployment idle"},
 	} {
 		t.Run(tt.service, func(t *testing.T) {
+			t.Parallel()
 			c.explains(t, tt.is, tt.look, func(ctx context.Context, w Walker) (*Link, error) { return w.Service(ctx, ns, tt.service, 80) })
 		})
 	}
@@ -236,6 +242,7 @@ func TestE2EServices(t *testing.T) {
 		return int(s.Spec.Ports[0].NodePort)
 	}
 	t.Run("node port, local", func(t *testing.T) {
+		t.Parallel()
 		c.explains(t, `Service gate has externalTrafficPolicy Local, and no ready pod of it is on nodes? .*`, "get pods -o wide",
 			func(ctx context.Context, w Walker) (*Link, error) {
 				link, err := w.NodePort(ctx, ns, nodePort("gate"))
@@ -246,9 +253,11 @@ func TestE2EServices(t *testing.T) {
 			})
 	})
 	t.Run("node port", func(t *testing.T) {
+		t.Parallel()
 		c.explains(t, "", "", func(ctx context.Context, w Walker) (*Link, error) { return w.NodePort(ctx, ns, nodePort("wide")) })
 	})
 	t.Run("no node port", func(t *testing.T) {
+		t.Parallel()
 		c.explains(t, `no Service in namespace `+ns+` has node port 1; Service gate has \d+ and Service wide has \d+`, "get services",
 			func(ctx context.Context, w Walker) (*Link, error) { return w.NodePort(ctx, ns, 1) })
 	})
@@ -294,7 +303,7 @@ func TestE2EPolicies(t *testing.T) {
 		{"name in full", "", "", name(till, "oven."+ns+".svc.cluster.local")},
 		{"name with a typo", `there is no Service ovn in namespace ` + ns + `; there is oven`, "get services", name(till, "ovn")},
 		{"namespace missing", `there is no Service kube-dns in namespace ` + ns + `; there is one in namespace kube-system`, "get services -A", name(till, "kube-dns")},
-		{"namespace with a typo", `the name kube-dns.kube-sytem leads nowhere: there is no namespace kube-sytem; there is kube-system`, "get namespaces", name(till, "kube-dns.kube-sytem")},
+		{"namespace with a typo", `the name kube-dns.kube-systm leads nowhere: there is no namespace kube-systm; there is kube-system`, "get namespaces", name(till, "kube-dns.kube-systm")},
 		{"path", "", "", path(till, "oven", 80)},
 		{"path past a policy", `NetworkPolicy oven isolates Pod oven \(ingress\), and no rule of it lets Pod other in on port 8080; .*`, "describe networkpolicies", func(ctx context.Context, w Walker) (*Link, error) {
 			other := till.DeepCopy()
@@ -306,7 +315,10 @@ func TestE2EPolicies(t *testing.T) {
 		{"another port", `NetworkPolicy oven isolates Pod oven \(ingress\), and no rule of it lets Pod till in on port 80; ingress\[0\]\.from\[1\] of oven does, on port http \(8080\) only`, "describe networkpolicies", connection(till, oven, 80, false)},
 		{"way out open, way in closed", `NetworkPolicy oven isolates Pod oven \(ingress\), and no rule of it lets Pod mute in on port 8080; .*`, "describe networkpolicies", connection(mute, oven, 8080, false)},
 	} {
-		t.Run(tt.name, func(t *testing.T) { c.explains(t, tt.is, tt.look, tt.walk) })
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c.explains(t, tt.is, tt.look, tt.walk)
+		})
 	}
 }
 
@@ -450,6 +462,7 @@ func TestE2ERights(t *testing.T) {
 		{"kubernetes-admin", ns, "get", "", "pods", false, `.*`},
 	} {
 		t.Run(tt.user+" "+tt.verb+" "+tt.resource, func(t *testing.T) {
+			t.Parallel()
 			spec := authorizationv1.SubjectAccessReviewSpec{User: tt.user, ResourceAttributes: &authorizationv1.ResourceAttributes{
 				Namespace: tt.namespace, Verb: tt.verb, Group: tt.group, Resource: tt.resource,
 			}}

@@ -37,8 +37,8 @@ func (w Walker) Path(ctx context.Context, from *corev1.Pod, host string, port in
 	if n.replica != "" {
 		r.pods = slices.DeleteFunc(r.pods, func(p corev1.Pod) bool { return p.Spec.Hostname != n.replica })
 	}
-	if link, err := k.nodeOnly(ctx, r, from); link != nil || err != nil {
-		return link, err
+	if link := k.nodeOnly(r, from); link != nil {
+		return link, nil
 	}
 	for i := range r.pods {
 		at := port
@@ -57,19 +57,19 @@ func (w Walker) Path(ctx context.Context, from *corev1.Pod, host string, port in
 }
 
 // nodeOnly is a Service whose traffic stays on the node it begins on.
-func (k *walk) nodeOnly(_ context.Context, r *route, from *corev1.Pod) (*Link, error) {
+func (k *walk) nodeOnly(r *route, from *corev1.Pod) *Link {
 	if p := r.svc.Spec.InternalTrafficPolicy; p == nil || *p != corev1.ServiceInternalTrafficPolicyLocal || r.headless() {
-		return nil, nil
+		return nil
 	}
 	for _, s := range r.slices {
 		for _, e := range s.Endpoints {
 			if receives(e) && e.NodeName != nil && *e.NodeName == from.Spec.NodeName {
-				return nil, nil
+				return nil
 			}
 		}
 	}
 	return k.broken(r.object(), r.look("pods"), "%s has internalTrafficPolicy Local, and no ready pod of it is on node %s, where Pod %s runs",
-		r.object(), from.Spec.NodeName, from.Name), nil
+		r.object(), from.Spec.NodeName, from.Name)
 }
 
 // A dnsName is what a name means in a cluster; service is "" when it means something outside.

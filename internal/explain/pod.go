@@ -168,22 +168,38 @@ func (k *walk) ended(ctx context.Context, pod *corev1.Pod, s corev1.ContainerSta
 	case t.Reason != "" && t.Reason != "Error" && t.Reason != "Completed", t.Message != "":
 		is += ": " + strings.TrimSpace(strings.TrimPrefix(t.Reason, "Error")+" "+essence(t.Message))
 	}
-	// A container that its kubelet ended says nothing about that in its log.
-	if t.ExitCode != 0 {
-		events, err := k.events(ctx, "Pod", pod)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range events {
-			if e.Reason == "Unhealthy" && strings.HasPrefix(e.Message, "Liveness") && strings.Contains(e.InvolvedObject.FieldPath, "{"+s.Name+"}") {
-				return k.broken("Pod "+pod.Name, describe(pod), "%s: %s", is, short(e.Message)), nil
-			}
-		}
+	killed, err := k.killed(ctx, pod, s.Name, t)
+	if err != nil {
+		return nil, err
+	}
+	if killed != "" {
+		return k.broken("Pod "+pod.Name, describe(pod), "%s: %s", is, killed), nil
 	}
 	if line := k.lastLine(ctx, pod, s.Name, previous); line != "" {
 		is += fmt.Sprintf("; its last line was %q", line)
 	}
 	return k.broken("Pod "+pod.Name, logs(pod, s.Name, previous), "%s", is), nil
+}
+
+// killed is the liveness or startup probe for which the kubelet ended a container: its own log says nothing of that.
+func (k *walk) killed(ctx context.Context, pod *corev1.Pod, container string, t *corev1.ContainerStateTerminated) (string, error) {
+	const grace = 2 * time.Minute // a container may take its time to end, and an older failure was another's
+	events, err := k.events(ctx, "Pod", pod)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range events {
+		probe := strings.HasPrefix(e.Message, "Liveness") || strings.HasPrefix(e.Message, "Startup")
+		if e.Reason == "Unhealthy" && probe && about(e, container) && t.FinishedAt.Sub(lastSeen(e)) < grace {
+			return short(e.Message), nil
+		}
+	}
+	return "", nil
+}
+
+// about tells whether an event of a pod is about one of its containers.
+func about(e corev1.Event, container string) bool {
+	return strings.Contains(e.InvolvedObject.FieldPath, "{"+container+"}")
 }
 
 func logs(pod *corev1.Pod, container string, previous bool) string {
@@ -234,7 +250,7 @@ func (k *walk) unready(ctx context.Context, pod *corev1.Pod) (*Link, error) {
 			return nil, err
 		}
 		for _, e := range events {
-			if e.Reason == "Unhealthy" && strings.Contains(e.InvolvedObject.FieldPath, "{"+s.Name+"}") {
+			if e.Reason == "Unhealthy" && about(e, s.Name) {
 				return k.broken("Pod "+pod.Name, describe(pod), "container %s of Pod %s runs and is not ready: %s", s.Name, pod.Name, short(e.Message)), nil
 			}
 		}

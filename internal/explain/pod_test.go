@@ -3,6 +3,7 @@ package explain
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -123,6 +124,14 @@ func TestPod(t *testing.T) {
 			object: "Pod oven-1", is: "Pod oven-1 has no container yet, because a volume cannot be mounted: the disk is elsewhere", look: look,
 		},
 		{
+			name: "its image is on the way, after a volume that was late", walk: ask, settling: true, object: "Pod oven-1", look: look, is: "Pod oven-1 is being started on node one: Pulling image oven:1",
+			objects: pod(oven, waiting("ContainerCreating", ""), event("Pulling", "Pulling image oven:1"), strings.Replace(event("FailedMount", "late"), "11:59", "11:58", 1)),
+		},
+		{
+			name: "the volume was late", walk: ask, settling: true, object: "Pod oven-1", look: look, is: "Pod oven-1 is being started on node one",
+			objects: pod(oven, waiting("ContainerCreating", ""), event("Pulled", "x"), strings.Replace(event("FailedMount", "late"), "11:59", "11:58", 1)),
+		},
+		{
 			name: "no network", objects: pod(oven, waiting("ContainerCreating", ""), event("FailedCreatePodSandBox", "no addresses left")), walk: ask,
 			object: "Pod oven-1", is: "Pod oven-1 has no container yet, because it has no network: no addresses left", look: look,
 		},
@@ -154,6 +163,7 @@ func TestPod(t *testing.T) {
 		{name: "out of memory", objects: pod("nodeName: one, containers: [{name: oven, resources: {limits: {memory: 64Mi}}}]", crashed(", reason: OOMKilled")), walk: ask, object: "Pod oven-1", is: "container oven of Pod oven-1 keeps ending with exit code 2 (CrashLoopBackOff, 3 restarts), OOMKilled: it used more memory than its limit of 64Mi", look: look},
 		{name: "it left a message", objects: pod(oven, crashed(", reason: Error, message: no flour")), walk: ask, object: "Pod oven-1", is: "container oven of Pod oven-1 keeps ending with exit code 2 (CrashLoopBackOff, 3 restarts): no flour" + fakeLine, look: logs + " --previous"},
 		{name: "liveness probe", objects: pod(oven, crashed(""), event("Unhealthy", "Liveness probe failed: timeout")), walk: ask, object: "Pod oven-1", is: "container oven of Pod oven-1 keeps ending with exit code 2 (CrashLoopBackOff, 3 restarts): Liveness probe failed: timeout", look: look},
+		{name: "a liveness probe of long ago", objects: pod(oven, crashed(", finishedAt: '2026-05-01T12:30:00Z'"), event("Unhealthy", "Liveness probe failed: timeout")), walk: ask, object: "Pod oven-1", is: "container oven of Pod oven-1 keeps ending with exit code 2 (CrashLoopBackOff, 3 restarts)" + fakeLine, look: logs + " --previous"},
 		{name: "ended well, and is to run forever", objects: pod(oven+", restartPolicy: Always", "phase: Running, containerStatuses: [{name: oven, state: {terminated: {exitCode: 0, reason: Completed}}}]"), walk: ask, object: "Pod oven-1", is: "container oven of Pod oven-1 has ended with exit code 0" + fakeLine, look: logs},
 		{name: "started again, and not ready", objects: pod(oven, "phase: Running, containerStatuses: [{name: oven, state: {running: {}}, lastState: {terminated: {exitCode: 1, reason: Error}}}]"), walk: ask, object: "Pod oven-1", is: "container oven of Pod oven-1 keeps ending with exit code 1" + fakeLine, look: logs + " --previous"},
 

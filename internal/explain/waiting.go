@@ -158,8 +158,15 @@ func (k *walk) unstarted(ctx context.Context, pod *corev1.Pod) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What failed before the image was asked for has come right.
+	later := []string{"Pulled", "Created", "Started"}
+	if i := slices.IndexFunc(events, func(e corev1.Event) bool { return slices.Contains(later, e.Reason) }); i >= 0 {
+		events = events[:i]
+	}
 	for _, e := range events {
 		switch e.Reason {
+		case "Pulling":
+			return k.settling("Pod "+pod.Name, describe(pod), "Pod %s is being started on node %s: %s", pod.Name, pod.Spec.NodeName, short(e.Message)), nil
 		case "FailedMount", "FailedAttachVolume", "FailedMapVolume":
 			why := short(e.Message)
 			if missingObject.MatchString(e.Message) || missingKey.MatchString(e.Message) {

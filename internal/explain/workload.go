@@ -147,4 +147,3 @@ func revision(s appsv1.ReplicaSet) int {
 	n, _ := strconv.Atoi(s.Annotations["deployment.kubernetes.io/revision"]) // none is the oldest
 	return n
 }
-
