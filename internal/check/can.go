@@ -191,7 +191,7 @@ func (c can) Run(ctx context.Context, cl *Cluster) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return c.judge(questions, answers)
+	return c.judge(ctx, cl, questions, answers)
 }
 
 // question is one cell of the table.
@@ -202,7 +202,7 @@ type question struct {
 }
 
 // judge turns the answers into a verdict on the whole table.
-func (c can) judge(questions []question, answers []authorizationv1.SubjectAccessReviewStatus) error {
+func (c can) judge(ctx context.Context, cl *Cluster, questions []question, answers []authorizationv1.SubjectAccessReviewStatus) error {
 	found := map[[2]string]bool{}
 	f := &Failure{}
 	var wrong, why []string
@@ -224,6 +224,9 @@ func (c can) judge(questions []question, answers []authorizationv1.SubjectAccess
 		wrong = append(wrong, fmt.Sprintf("%s %s %s", q.row, verb, phrase(q.what)))
 		if f.Look == "" {
 			f.Look = canI(q.who, q.what)
+			why = append(why, cl.binding(ctx, authorizationv1.SubjectAccessReviewSpec{
+				User: q.who.User, Groups: q.who.Groups, ResourceAttributes: &q.what,
+			}, !want)...)
 		}
 	}
 	if len(wrong) == 0 {

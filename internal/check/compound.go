@@ -50,6 +50,9 @@ type compoundParams struct {
 	Says   string      `yaml:"says" doc:"what the learner reads when it fails"`
 }
 
+// Short is what may stand in its place.
+func (compoundParams) Short() any { return []lab.Check{} }
+
 // DecodeNode takes a list of checks alone, or with words.
 func (p *compoundParams) DecodeNode(n lab.Node) lab.Problems {
 	if n.IsMap() {

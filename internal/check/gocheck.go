@@ -27,6 +27,9 @@ type goParams struct {
 // rawNode is YAML that somebody else decodes.
 type rawNode struct{ node lab.Node }
 
+// Schema tells editors that anything goes.
+func (rawNode) Schema() *lab.Schema { return &lab.Schema{Title: "value"} }
+
 // DecodeNode takes anything.
 func (r *rawNode) DecodeNode(n lab.Node) lab.Problems {
 	r.node = n

@@ -19,6 +19,7 @@ import (
 type origin struct {
 	name string
 	job  probe.Job
+	pod  *corev1.Pod // nil for what is no pod
 }
 
 func (h httpCheck) Run(ctx context.Context, c *Cluster) error {
@@ -212,7 +213,7 @@ func (h httpCheck) origins(ctx context.Context, c *Cluster) (list []origin, clie
 	for _, p := range clients {
 		j := jobFrom(p)
 		j.Host = h.host
-		list = append(list, origin{"from pod " + p.Name, j})
+		list = append(list, origin{"from pod " + p.Name, j, &p})
 	}
 	return list, clients, nil
 }
@@ -247,7 +248,7 @@ func (h httpCheck) routes(ctx context.Context, c *Cluster) ([]origin, error) {
 	var list []origin
 	var around []int
 	for i, o := range c.Prober.Probe(ctx, jobs) {
-		list = append(list, origin{"through node " + nodes[i].Name, probe.Job{Host: nodes[i].IPv4}})
+		list = append(list, origin{"through node " + nodes[i].Name, probe.Job{Host: nodes[i].IPv4}, nil})
 		if o.Result == dial.OK {
 			continue
 		}
@@ -308,7 +309,7 @@ func (h httpCheck) fromNodes(ctx context.Context, c *Cluster) ([]origin, error) 
 			continue
 		}
 		for _, host := range hosts {
-			list = append(list, origin{"from node " + n.Name, probe.Job{Node: n.Name, Host: host}})
+			list = append(list, origin{"from node " + n.Name, probe.Job{Node: n.Name, Host: host}, nil})
 		}
 	}
 	if len(list) == 0 {
@@ -349,12 +350,5 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 			return err
 		}
 	}
-	why, err := h.trail(ctx, c)
-	if err != nil {
-		return err
-	}
-	if why != "" {
-		f.Is += ": " + why
-	}
-	return f
+	return f.explained(h.trail(ctx, c, from, o))
 }

@@ -28,7 +28,7 @@ func (d *during) compile(s Scope, n lab.Node) lab.Problems {
 	if (d.Restart.Kind == "") == (d.Delete.Kind == "") {
 		return lab.Problems{n.Problem("expected either restart or delete")}
 	}
-	if d.Restart.Kind != "" && workloads()[d.Restart.Kind].Resource == "" {
+	if k := d.Restart.Kind; k != "" && k != "deployment" && k != "statefulset" && k != "daemonset" {
 		return lab.Problems{n.Field("restart").Problem("expected a deployment, statefulset or daemonset, found %q", d.Restart)}
 	}
 	if d.Delete.Kind != "" && d.Delete.Kind != "pod" {

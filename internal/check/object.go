@@ -70,6 +70,9 @@ type expectation struct {
 	program program
 }
 
+// Short is what may stand in its place.
+func (expectation) Short() any { return "" }
+
 // DecodeNode takes an expression alone, or with its words.
 func (e *expectation) DecodeNode(n lab.Node) lab.Problems {
 	e.at = n

@@ -9,6 +9,9 @@ import (
 // plain is any value in YAML, as unstructured objects hold it.
 type plain struct{ value any }
 
+// Schema tells editors that anything goes.
+func (plain) Schema() *lab.Schema { return &lab.Schema{Title: "value"} }
+
 // DecodeNode takes anything.
 func (p *plain) DecodeNode(n lab.Node) lab.Problems {
 	if n.IsMap() {
@@ -60,6 +63,9 @@ type scalar struct {
 	text string
 	set  bool
 }
+
+// Schema tells editors that words and numbers go.
+func (scalar) Schema() *lab.Schema { return &lab.Schema{Title: "value"} }
 
 // DecodeNode takes any scalar.
 func (s *scalar) DecodeNode(n lab.Node) lab.Problems {

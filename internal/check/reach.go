@@ -170,7 +170,7 @@ func (r reach) Run(ctx context.Context, c *Cluster) error {
 	out := probe.Converge(ctx, c.Prober.Probe, all, wait.repeats)
 	err = r.controlled(servers, controls, out[len(cells):], wait)
 	if err == nil {
-		err = r.judge(cells, all, out, wait)
+		err = r.judge(ctx, c, cells, all, out, wait)
 	}
 	f, no := errors.AsType[*Failure](err)
 	if err != nil && !no {
@@ -291,9 +291,9 @@ func (r reach) controls(to map[string][]corev1.Pod) (servers []cell, all []probe
 }
 
 // judge turns outcomes into a verdict on the whole table.
-func (r reach) judge(cells []cell, all []probe.Expectation, out []probe.Outcome, wait *patience) error {
+func (r reach) judge(ctx context.Context, c *Cluster, cells []cell, all []probe.Expectation, out []probe.Outcome, wait *patience) error {
 	found := map[[2]string]bool{}
-	var wrong []string
+	var wrong, why []string
 	said := map[[2]string]bool{}
 	look, settling := "", false
 	for i, p := range cells {
@@ -317,13 +317,13 @@ func (r reach) judge(cells []cell, all []probe.Expectation, out []probe.Outcome,
 			wrong = append(wrong, fmt.Sprintf("%s still reaches %s", p.row, p.column))
 		}
 		if look == "" {
-			look = r.look(p)
+			look, why = r.look(p), r.rule(ctx, c, p)
 		}
 	}
 	if len(wrong) == 0 {
 		return nil
 	}
-	return &Failure{Is: strings.Join(wrong, "; "), Look: look, More: r.table.draw(found), Settling: settling}
+	return &Failure{Is: strings.Join(wrong, "; "), Look: look, More: append(r.table.draw(found), why...), Settling: settling}
 }
 
 // look shows the policies that speak about the pair.

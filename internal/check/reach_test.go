@@ -54,19 +54,19 @@ func TestReach(t *testing.T) {
 			"open",
 			map[string]dial.Result{frontIP: dial.OK, guestIP: dial.OK, dbIP: dial.OK},
 			verdict{failure: "guest still reaches db"},
-			[]string{"       db", "front  open", "guest  open, want closed"},
+			[]string{"       db", "front  open", "guest  open, want closed", noPolicy("guest-1")},
 		},
 		{
 			"closed",
 			map[string]dial.Result{frontIP: dial.Timeout, guestIP: dial.Timeout, dbIP: dial.OK},
 			verdict{failure: "front cannot reach db (timeout)"},
-			[]string{"       db", "front  closed, want open", "guest  closed"},
+			[]string{"       db", "front  closed, want open", "guest  closed", noPolicy("front-1")},
 		},
 		{
 			"the wrong way round",
 			map[string]dial.Result{frontIP: dial.Refused, guestIP: dial.OK, dbIP: dial.OK},
 			verdict{failure: "front cannot reach db (refused); guest still reaches db"},
-			[]string{"       db", "front  closed, want open", "guest  open, want closed"},
+			[]string{"       db", "front  closed, want open", "guest  open, want closed", noPolicy("front-1")},
 		},
 		{"nobody answers, not even itself", map[string]dial.Result{frontIP: dial.Refused, guestIP: dial.Refused, dbIP: dial.Refused}, verdict{unknown: "no positive control: pod db-1 does not answer even itself on port 5432 (refused"}, nil},
 		{"denied without a positive control", map[string]dial.Result{frontIP: dial.OK, guestIP: dial.Timeout, dbIP: dial.Error}, verdict{unknown: "no positive control"}, nil},
@@ -218,4 +218,9 @@ func TestProblemsOfTargets(t *testing.T) {
 			t.Errorf("%s: got %q, want %q on line 3", target, problems, want)
 		}
 	}
+}
+
+// noPolicy is what explains a cell where no policy has a say.
+func noPolicy(from string) string {
+	return "no NetworkPolicy limits what comes into Pod db-1; no NetworkPolicy limits what comes out of Pod " + from
 }

@@ -291,7 +291,10 @@ func (r resolve) judge(ctx context.Context, c *Cluster, from corev1.Pod, o probe
 	default:
 		return nil
 	}
-	return f
+	if r.absent || o.Result == dial.OK {
+		return f
+	}
+	return f.explained(c.walker().Name(ctx, &from, r.name))
 }
 
 func (r resolve) wanted(want []string) string {

@@ -232,8 +232,12 @@ func (r Rollout) waiting(ctx context.Context, c *Cluster, p progress, f *Failure
 			}
 		}
 	}
-	if f.Settling = len(why) == 0; !f.Settling {
-		f.Is += " (" + strings.Join(why, "; ") + ")"
+	if f.Settling = len(why) == 0; f.Settling {
+		return f
+	}
+	f.Is += " (" + strings.Join(why, "; ") + ")"
+	if link, err := c.walker().Workload(ctx, r.Ref.Kind, r.Ref.Namespace, r.Ref.Name); err == nil && link != nil {
+		f.Look, f.More = link.Look, append(link.Chain, link.Is)
 	}
 	return f
 }

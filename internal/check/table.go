@@ -35,12 +35,15 @@ func (t *tableText) DecodeNode(n lab.Node) lab.Problems {
 // that line cannot begin with a gap.
 const corner = "from"
 
+// Schema tells editors that it is text.
+func (tableText) Schema() *lab.Schema { return &lab.Schema{Title: "table", Type: "string"} }
+
 // parse reads the table: a head of target names, then a line for each client.
 func (t tableText) parse(clients, targets []string) (table, lab.Problems) {
 	out := table{allow: map[[2]string]bool{}}
 	var problems lab.Problems
 	bad := func(line int, format string, args ...any) {
-		problems = append(problems, t.at(line, t.node.Problem(format, args...)))
+		problems = append(problems, t.node.LineProblem(line, format, args...))
 	}
 	names := func(line int, name string, known []string, what string) {
 		if !slices.Contains(known, name) {
@@ -87,17 +90,6 @@ func (t tableText) parse(clients, targets []string) (table, lab.Problems) {
 		problems = append(problems, t.node.Problem("expected at least one cell with allow or deny"))
 	}
 	return out, problems
-}
-
-// at moves a problem to its line of the table. The text of a block begins on the line below its "|"; within quotes
-// a line of text is no line of the file, so there the table's own place is the best there is.
-func (t tableText) at(line int, p lab.Problem) lab.Problem {
-	if block, known := any(t.node).(interface{ IsBlock() bool }); known && !block.IsBlock() {
-		p.Text = fmt.Sprintf("line %d of the table: %s", line+1, p.Text)
-		return p
-	}
-	p.Line, p.Column = p.Line+1+line, 1
-	return p
 }
 
 // draw lays the table out with what was found; wrong cells say what was wanted.

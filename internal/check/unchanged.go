@@ -37,6 +37,9 @@ type unchangedParams struct {
 	Except []string  `yaml:"except" doc:"fields that may change, such as spec.replicas"`
 }
 
+// Short is what may stand in its place.
+func (unchangedParams) Short() any { return []lab.Ref{} }
+
 // DecodeNode takes a list of objects alone, or with exceptions.
 func (p *unchangedParams) DecodeNode(n lab.Node) lab.Problems {
 	if n.IsMap() {

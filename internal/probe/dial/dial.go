@@ -254,3 +254,6 @@ func nameOf(err error) Result {
 
 // Hello is the first line that an agent writes.
 const Hello = "kindlab-agent 2"
+
+// OfDNS tells that a name was not found, so that nothing was dialled.
+func (r Result) OfDNS() bool { return strings.HasPrefix(string(r), "dns-") }

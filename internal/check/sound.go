@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,18 +14,14 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
+// settled is how long an agent of the network must have run before what it does is taken for what it means to do.
+const settled = 5 * time.Second
+
 // sound returns why packets between these nodes prove nothing at the moment, or nil. Where a node or an agent of the
 // network is down, packets go other ways than the API says, and that is not the learner's work.
 func (c *Cluster) sound(ctx context.Context, nodes ...string) error {
-	agents, err := c.Kube.AppsV1().DaemonSets(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return fmt.Errorf("listing the network's DaemonSets: %w", err)
-	}
-	for _, d := range agents.Items {
-		if s := d.Status; s.NumberReady < s.DesiredNumberScheduled {
-			return fmt.Errorf("daemonset/%s in %s has %d of %d pods ready, so the network may not do what the API says",
-				d.Name, d.Namespace, s.NumberReady, s.DesiredNumberScheduled)
-		}
+	if err := c.agentsRun(ctx); err != nil {
+		return err
 	}
 	list, err := c.Kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -36,6 +33,62 @@ func (c *Cluster) sound(ctx context.Context, nodes ...string) error {
 		})
 		if down && slices.Contains(nodes, n.Name) {
 			return fmt.Errorf("node %s is not ready, so what its pods answer proves nothing", n.Name)
+		}
+	}
+	return c.nodesAnswer(ctx, nodes)
+}
+
+// agentsRun looks at what runs on every node for its network: kube-proxy and the CNI's agent.
+func (c *Cluster) agentsRun(ctx context.Context) error {
+	agents, err := c.Kube.AppsV1().DaemonSets(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing the network's DaemonSets: %w", err)
+	}
+	for _, d := range agents.Items {
+		if s := d.Status; s.NumberReady < s.DesiredNumberScheduled {
+			return fmt.Errorf("daemonset/%s in %s has %d of %d pods ready, so the network may not do what the API says",
+				d.Name, d.Namespace, s.NumberReady, s.DesiredNumberScheduled)
+		}
+	}
+	pods, err := c.Kube.CoreV1().Pods(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing the network's pods: %w", err)
+	}
+	for _, p := range pods.Items {
+		owner := metav1.GetControllerOf(&p)
+		if owner == nil || owner.Kind != "DaemonSet" {
+			continue
+		}
+		for _, status := range p.Status.ContainerStatuses {
+			// The DaemonSet learns a moment later that one of its pods died.
+			if status.State.Running == nil || time.Since(status.State.Running.StartedAt.Time) < settled {
+				return fmt.Errorf("pod %s in %s has just been started again, so the network may not do what the API says", p.Name, p.Namespace)
+			}
+		}
+	}
+	return nil
+}
+
+// nodesAnswer lets each of the nodes ask itself, through its agent: the API notices a dead node only after 40 seconds.
+func (c *Cluster) nodesAnswer(ctx context.Context, names []string) error {
+	nodes, err := c.Prober.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if _, own := c.Prober.(NodeExecer); !own {
+		return nil // nodes of others take no commands
+	}
+	var jobs []probe.Job
+	for _, n := range nodes {
+		if slices.Contains(names, n.Name) {
+			jobs = append(jobs, probe.Job{Node: n.Name, Proto: dial.TCP, Host: n.IPv4, Port: kubeletPort, Timeout: allowTimeout})
+		}
+	}
+	asking, cancel := context.WithTimeout(ctx, 5*allowTimeout)
+	defer cancel()
+	for i, o := range c.Prober.Probe(asking, jobs) {
+		if o.Result != dial.OK {
+			return fmt.Errorf("node %s does not answer, so what its pods answer proves nothing (%s %s)", jobs[i].Node, o.Result, o.Detail)
 		}
 	}
 	return nil
