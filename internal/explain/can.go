@@ -26,7 +26,8 @@ func (k *walk) can(ctx context.Context, spec authorizationv1.SubjectAccessReview
 	}
 	const masters = "system:masters"
 	if slices.Contains(q.Groups, masters) {
-		return &Verdict{true, *k.broken("Group "+masters, "kubectl auth whoami", "%s is of group %s, which may do everything, whatever the bindings say", q.subject(), masters)}, nil
+		return &Verdict{true, *k.broken("Group "+masters, "kubectl auth whoami",
+			"%s is of group %s, which may do everything, whatever the bindings say", q.subject(), masters)}, nil
 	}
 	all, err := k.grants(ctx)
 	if err != nil {
@@ -134,7 +135,8 @@ func (k *walk) refusedTo(ctx context.Context, q request, c *candidate) (*Link, e
 			why = append(why, "counts there only")
 		case lacksRole:
 			have, err := k.roleNames(ctx, c.grant)
-			return k.broken(c.role(), c.look(), "%s: %s names %s, which does not exist%s", is, c.words(q.namespace()), c.role(), instead(c.ref.Name, have)), err
+			return k.broken(c.role(), c.look(),
+				"%s: %s names %s, which does not exist%s", is, c.words(q.namespace()), c.role(), instead(c.ref.Name, have)), err
 		default:
 			if !said {
 				why = append(why, "gives "+c.role()+", "+c.short(q))
@@ -142,7 +144,8 @@ func (k *walk) refusedTo(ctx context.Context, q request, c *candidate) (*Link, e
 			said = true
 		}
 	}
-	return k.broken(c.words(c.namespace), c.look(), "%s: %s %s", is, c.words(q.namespace()), strings.Join(why, ", and it ")), nil
+	return k.broken(c.words(c.namespace), c.look(),
+		"%s: %s %s", is, c.words(q.namespace()), strings.Join(why, ", and it ")), nil
 }
 
 // short says what the nearest rule allows, beside what was asked.

@@ -29,14 +29,16 @@ func (k *walk) claim(ctx context.Context, ns, name string, waiting *corev1.Pod) 
 	c := named(all, name)
 	switch {
 	case c == nil:
-		return k.broken(object, fmt.Sprintf("kubectl -n %s get pvc", ns), "there is no PersistentVolumeClaim %s in namespace %s%s", name, ns, instead(name, names(all))), nil
+		return k.broken(object, fmt.Sprintf("kubectl -n %s get pvc", ns),
+			"there is no PersistentVolumeClaim %s in namespace %s%s", name, ns, instead(name, names(all))), nil
 	case c.DeletionTimestamp != nil:
 		return k.held(ctx, c, look)
 	case c.Status.Phase == corev1.ClaimBound:
 		k.holds("%s is bound to PersistentVolume %s", object, c.Spec.VolumeName)
 		return nil, nil
 	case c.Status.Phase == corev1.ClaimLost:
-		return k.broken(object, look, "%s has lost its volume: PersistentVolume %s is gone", object, c.Spec.VolumeName), nil
+		return k.broken(object, look,
+			"%s has lost its volume: PersistentVolume %s is gone", object, c.Spec.VolumeName), nil
 	}
 	k.holds("%s is in namespace %s", object, ns)
 	class, link, err := k.class(ctx, c, look)
@@ -62,9 +64,11 @@ func (k *walk) held(ctx context.Context, c *corev1.PersistentVolumeClaim, look s
 	object := "PersistentVolumeClaim " + c.Name
 	switch {
 	case len(users) > 0:
-		return k.broken(object, look, "%s is being deleted, and %s still %s it", object, podsIn(users), verb(len(users), "uses", "use")), nil
+		return k.broken(object, look,
+			"%s is being deleted, and %s still %s it", object, podsIn(users), verb(len(users), "uses", "use")), nil
 	case len(c.Finalizers) > 0:
-		return k.broken(object, look, "%s is being deleted and is held by the finalizer %s", object, and(c.Finalizers...)), nil
+		return k.broken(object, look,
+			"%s is being deleted and is held by the finalizer %s", object, and(c.Finalizers...)), nil
 	}
 	return k.settling(object, look, "%s is being deleted", object), nil
 }
@@ -73,9 +77,7 @@ func (k *walk) held(ctx context.Context, c *corev1.PersistentVolumeClaim, look s
 func (k *walk) users(ctx context.Context, c *corev1.PersistentVolumeClaim) ([]corev1.Pod, error) {
 	all, err := k.pods(ctx, c.Namespace)
 	return slices.DeleteFunc(slices.Clone(all), func(p corev1.Pod) bool {
-		return finished(&p) || !slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
-			return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == c.Name || v.Ephemeral != nil && p.Name+"-"+v.Name == c.Name
-		})
+		return finished(&p) || !slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool { return claimOf(&p, v) == c.Name })
 	}), err
 }
 
@@ -98,13 +100,15 @@ func (k *walk) class(ctx context.Context, c *corev1.PersistentVolumeClaim, look 
 		if err != nil || slices.ContainsFunc(volumes, func(v corev1.PersistentVolume) bool { return v.Spec.StorageClassName == *name }) {
 			return nil, nil, err
 		}
-		return nil, k.broken("StorageClass "+*name, "kubectl get storageclasses", "%s asks for StorageClass %s, and there is no StorageClass %s%s",
+		return nil, k.broken("StorageClass "+*name, "kubectl get storageclasses",
+			"%s asks for StorageClass %s, and there is no StorageClass %s%s",
 			object, *name, *name, instead(*name, names(all))), nil
 	}
 	if slices.ContainsFunc(all, isDefault) {
 		return nil, k.settling(object, look, "%s has not been given the default StorageClass yet", object), nil
 	}
-	return nil, k.broken(object, "kubectl get storageclasses", "%s names no StorageClass, and none is the default%s", object, instead("", names(all))), nil
+	return nil, k.broken(object, "kubectl get storageclasses",
+		"%s names no StorageClass, and none is the default%s", object, instead("", names(all))), nil
 }
 
 func isDefault(c storagev1.StorageClass) bool {
@@ -121,14 +125,16 @@ func (k *walk) byHand(ctx context.Context, c *corev1.PersistentVolumeClaim, look
 	if v := c.Spec.VolumeName; v != "" {
 		all = slices.DeleteFunc(slices.Clone(all), func(p corev1.PersistentVolume) bool { return p.Name != v })
 		if len(all) == 0 {
-			return k.broken("PersistentVolume "+v, "kubectl get pv", "%s asks for PersistentVolume %s, and there is none of that name", object, v), nil
+			return k.broken("PersistentVolume "+v, "kubectl get pv",
+				"%s asks for PersistentVolume %s, and there is none of that name", object, v), nil
 		}
 	}
 	var nearest []string
 	for i, v := range all {
 		misses := k.misses(c, &all[i])
 		if len(misses) == 0 {
-			return k.settling(object, look, "%s fits PersistentVolume %s and is not bound to it yet", object, v.Name), nil
+			return k.settling(object, look,
+				"%s fits PersistentVolume %s and is not bound to it yet", object, v.Name), nil
 		}
 		words := fmt.Sprintf("PersistentVolume %s %s", v.Name, and(misses...))
 		if len(nearest) == 0 || len(misses) < len(nearest)-1 {
@@ -181,7 +187,9 @@ func (k *walk) misses(c *corev1.PersistentVolumeClaim, v *corev1.PersistentVolum
 
 // consumer is the pod that a class with WaitForFirstConsumer waits for. Wait is true when the claim has nothing to do
 // but wait.
-func (k *walk) consumer(ctx context.Context, c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, look string, waiting *corev1.Pod) (link *Link, wait bool, err error) {
+func (k *walk) consumer(ctx context.Context, c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass,
+	look string, waiting *corev1.Pod,
+) (link *Link, wait bool, err error) {
 	const given = "volume.kubernetes.io/selected-node"
 	late := class.VolumeBindingMode != nil && *class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer
 	if !late || c.Annotations[given] != "" {
@@ -227,7 +235,8 @@ func (k *walk) provisioner(ctx context.Context, c *corev1.PersistentVolumeClaim,
 		return k.broken(object, look, "StorageClass %s cannot make a volume for %s: %s", class.Name, object, why), nil
 	}
 	if latest(events, "Provisioning") == "" && k.age(c) > young {
-		return k.broken(object, look, "%s waits for the provisioner %s of StorageClass %s, of which nothing is heard", object, class.Provisioner, class.Name), nil
+		return k.broken(object, look,
+			"%s waits for the provisioner %s of StorageClass %s, of which nothing is heard", object, class.Provisioner, class.Name), nil
 	}
 	return k.settling(object, look, "a volume is being made for %s", object), nil
 }

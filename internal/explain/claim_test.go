@@ -2,6 +2,7 @@ package explain
 
 import (
 	"context"
+	"strings"
 	"testing"
 )
 
@@ -25,6 +26,7 @@ const (
 func TestClaim(t *testing.T) {
 	t.Parallel()
 	ask := func(ctx context.Context, w Walker) (*Link, error) { return w.Claim(ctx, "bakery", "data") }
+	askThere := func(ctx context.Context, w Walker) (*Link, error) { return w.Claim(ctx, "local-path-storage", "data") }
 	const (
 		object = "PersistentVolumeClaim data"
 		look   = "kubectl -n bakery describe pvc data"
@@ -88,6 +90,16 @@ func TestClaim(t *testing.T) {
 		{name: "nothing is heard of it", objects: pending("storageClassName: fast", classDoc("fast", "provisioner: example.com/none")), walk: ask, object: object, is: "PersistentVolumeClaim data waits for the provisioner example.com/none of StorageClass fast, of which nothing is heard", look: look},
 		{name: "it is at work", objects: pending("storageClassName: fast", classDoc("fast", "provisioner: x"), eventDoc("PersistentVolumeClaim", "data", "Provisioning", "External provisioner is provisioning volume", "")), walk: ask, settling: true, object: object, is: "a volume is being made for PersistentVolumeClaim data", look: look},
 		{name: "local-path does not run", objects: pending("storageClassName: fast", classDoc("fast", "provisioner: rancher.io/local-path"), provisioner("0")), walk: ask, object: "Deployment local-path-provisioner", is: "nobody makes a volume for PersistentVolumeClaim data: Deployment local-path-provisioner asks for 0 replicas", look: "kubectl -n local-path-storage describe deployment local-path-provisioner"},
+		{
+			// The provisioner's own pod waits for the claim: the walk ends, and says so once.
+			name: "a circle", walk: askThere, object: "PersistentVolumeClaim data", look: "kubectl -n local-path-storage describe pvc data",
+			objects: strings.ReplaceAll(docs(pending("storageClassName: fast", classDoc("fast", "provisioner: rancher.io/local-path")),
+				"{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: bakery, name: local-path-provisioner, uid: dep}, spec: {replicas: 1}}",
+				"{apiVersion: apps/v1, kind: ReplicaSet, metadata: {namespace: bakery, name: rs, uid: rs, ownerReferences: [{kind: X, name: x, uid: dep, controller: true}]}}",
+				strings.Replace(user("containers: [{name: oven}]", "phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: '0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.'}]"),
+					"uid: oven-1", "uid: oven-1, ownerReferences: [{kind: X, name: x, uid: rs, controller: true}]", 1)), "namespace: bakery", "namespace: local-path-storage"),
+			is: "nobody makes a volume for PersistentVolumeClaim data: Pod oven-1 has no node: PersistentVolumeClaim data waits for the provisioner rancher.io/local-path of StorageClass fast, of which nothing is heard",
+		},
 		{name: "local-path runs", objects: pending("storageClassName: fast", classDoc("fast", "provisioner: rancher.io/local-path"), provisioner("1")), walk: ask, object: object, is: "PersistentVolumeClaim data waits for the provisioner rancher.io/local-path of StorageClass fast, of which nothing is heard", look: look},
 	})
 }

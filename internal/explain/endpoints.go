@@ -74,7 +74,8 @@ func (k *walk) selectsNothing(ctx context.Context, r *route, all []corev1.Pod) (
 		return k.broken(r.object(), look, "%s: no pod in namespace %s has these labels; pods here have %s",
 			r.noEndpoint(), r.svc.Namespace, and(near...)), nil
 	}
-	return k.broken(r.object(), look, "%s: no pod in namespace %s has these labels", r.noEndpoint(), r.svc.Namespace), nil
+	return k.broken(r.object(), look,
+		"%s: no pod in namespace %s has these labels", r.noEndpoint(), r.svc.Namespace), nil
 }
 
 // areReady asks the pods.
@@ -97,7 +98,8 @@ func (k *walk) areReady(ctx context.Context, r *route) (*Link, error) {
 		return nil, err
 	}
 	if link == nil {
-		link = k.settling("Pod "+r.pods[0].Name, r.look("pods"), "%s %s not ready", podsIn(r.pods), verb(len(r.pods), "is", "are"))
+		link = k.settling("Pod "+r.pods[0].Name, r.look("pods"),
+			"%s %s not ready", podsIn(r.pods), verb(len(r.pods), "is", "are"))
 	}
 	return link.because("%s", r.noEndpoint()), nil
 }
@@ -142,7 +144,8 @@ func (k *walk) published(ctx context.Context, r *route) (*Link, error) {
 		is := "it has no selector, and no EndpointSlice gives it an address"
 		return k.broken(r.object(), look, "%s: %s", r.noEndpoint(), is), nil
 	}
-	return k.settling(r.object(), look, "%s in its EndpointSlices, though %s %s ready", r.noEndpoint(), podsIn(r.pods), verb(len(r.pods), "is", "are")), nil
+	return k.settling(r.object(), look,
+		"%s in its EndpointSlices, though %s %s ready", r.noEndpoint(), podsIn(r.pods), verb(len(r.pods), "is", "are")), nil
 }
 
 func serves(s discoveryv1.EndpointSlice, p *corev1.ServicePort) bool {

@@ -78,7 +78,8 @@ func ofDeployment(d *appsv1.Deployment) maker {
 	m := maker{
 		Object: d, kind: "Deployment", want: orOne(d.Spec.Replicas), have: d.Status.UpdatedReplicas,
 		// Available ones are counted old and new: the old are taken off, because a rollout that is stuck keeps them.
-		up: max(0, d.Status.AvailableReplicas-(d.Status.Replicas-d.Status.UpdatedReplicas)), observed: d.Status.ObservedGeneration, labels: d.Spec.Template.Labels,
+		up:       max(0, d.Status.AvailableReplicas-(d.Status.Replicas-d.Status.UpdatedReplicas)),
+		observed: d.Status.ObservedGeneration, labels: d.Spec.Template.Labels,
 	}
 	for _, c := range d.Status.Conditions {
 		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {

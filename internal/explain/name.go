@@ -68,7 +68,8 @@ func (k *walk) nodeOnly(r *route, from *corev1.Pod) *Link {
 			}
 		}
 	}
-	return k.broken(r.object(), r.look("pods"), "%s has internalTrafficPolicy Local, and no ready pod of it is on node %s, where Pod %s runs",
+	return k.broken(r.object(), r.look("pods"),
+		"%s has internalTrafficPolicy Local, and no ready pod of it is on node %s, where Pod %s runs",
 		r.object(), from.Spec.NodeName, from.Name)
 }
 
@@ -107,9 +108,11 @@ func (k *walk) dns(ctx context.Context, from *corev1.Pod) (*Link, error) {
 	policy := from.Spec.DNSPolicy
 	switch {
 	case policy == corev1.DNSDefault:
-		return k.broken(object, look, "Pod %s has dnsPolicy Default: it asks what its node asks, where no Service has a name", from.Name), nil
+		return k.broken(object, look,
+			"Pod %s has dnsPolicy Default: it asks what its node asks, where no Service has a name", from.Name), nil
 	case policy == corev1.DNSClusterFirst && from.Spec.HostNetwork:
-		return k.broken(object, look, "Pod %s is on its node's network with dnsPolicy ClusterFirst, which means Default there: it asks what its node asks, where no Service has a name", from.Name), nil
+		return k.broken(object, look,
+			"Pod %s is on its node's network with dnsPolicy ClusterFirst, which means Default there: it asks what its node asks, where no Service has a name", from.Name), nil
 	}
 	before := len(k.chain)
 	r, link, err := k.service(ctx, system, kubeDNS, 53)
@@ -254,7 +257,8 @@ func (k *walk) replica(ctx context.Context, svc *corev1.Service, n dnsName) (*Li
 	i := slices.IndexFunc(all, func(p corev1.Pod) bool { return p.Name == n.replica || p.Spec.Hostname == n.replica })
 	look := fmt.Sprintf("kubectl -n %s get pods -o custom-columns=NAME:.metadata.name,HOSTNAME:.spec.hostname,SUBDOMAIN:.spec.subdomain", n.namespace)
 	if i < 0 {
-		return k.broken("Service "+n.service, look, "%s: there is no pod of that name%s", is, instead(n.replica, names(all))), nil
+		return k.broken("Service "+n.service, look,
+			"%s: there is no pod of that name%s", is, instead(n.replica, names(all))), nil
 	}
 	pod := &all[i]
 	switch {

@@ -48,7 +48,8 @@ func (k *walk) holder(ctx context.Context, namespace string, port int) (*corev1.
 			case svc.Namespace == namespace:
 				return &all[i], int(p.Port), nil, nil
 			default:
-				return nil, 0, k.broken("Service "+svc.Name, "kubectl get services -A", "%s; Service %s in namespace %s has it", is, svc.Name, svc.Namespace), nil
+				return nil, 0, k.broken("Service "+svc.Name, "kubectl get services -A",
+					"%s; Service %s in namespace %s has it", is, svc.Name, svc.Namespace), nil
 			}
 		}
 	}
@@ -108,8 +109,8 @@ func (k *walk) fromNodes(ctx context.Context, r *route) (*Link, error) {
 		pod := &r.pods[i]
 		for _, n := range nodes {
 			ip := internalIP(n)
-			if n.Name == pod.Spec.NodeName || !ip.IsValid() {
-				continue // a node always reaches its own pods
+			if !ip.IsValid() {
+				continue
 			}
 			v, err := k.connection(ctx, Peer{IP: ip, Name: "node " + n.Name}, podPeer(pod), portOn(pod, *r.port), r.port.Protocol)
 			if err != nil {

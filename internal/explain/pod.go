@@ -67,7 +67,8 @@ func (k *walk) deleted(_ context.Context, pod *corev1.Pod) (*Link, error) {
 	object, look := "Pod "+pod.Name, fmt.Sprintf("kubectl -n %s get pod %s -o yaml", pod.Namespace, pod.Name)
 	// The timestamp is when its grace ends.
 	if len(pod.Finalizers) > 0 && k.now.After(pod.DeletionTimestamp.Time) {
-		return k.broken(object, look, "Pod %s is being deleted and is held by the finalizer %s", pod.Name, and(pod.Finalizers...)), nil
+		return k.broken(object, look,
+			"Pod %s is being deleted and is held by the finalizer %s", pod.Name, and(pod.Finalizers...)), nil
 	}
 	return k.settling(object, look, "Pod %s is being deleted", pod.Name), nil
 }
@@ -152,7 +153,9 @@ func (k *walk) container(ctx context.Context, pod *corev1.Pod, s corev1.Containe
 }
 
 // ended tells how a container came to its end, and what it said last.
-func (k *walk) ended(ctx context.Context, pod *corev1.Pod, s corev1.ContainerStatus, t *corev1.ContainerStateTerminated, how string) (*Link, error) {
+func (k *walk) ended(ctx context.Context, pod *corev1.Pod, s corev1.ContainerStatus,
+	t *corev1.ContainerStateTerminated, how string,
+) (*Link, error) {
 	previous := s.State.Terminated == nil
 	is := fmt.Sprintf("container %s of Pod %s %s with exit code %d", s.Name, pod.Name, how, t.ExitCode)
 	if w := s.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" {
@@ -251,14 +254,17 @@ func (k *walk) unready(ctx context.Context, pod *corev1.Pod) (*Link, error) {
 		}
 		for _, e := range events {
 			if e.Reason == "Unhealthy" && about(e, s.Name) {
-				return k.broken("Pod "+pod.Name, describe(pod), "container %s of Pod %s runs and is not ready: %s", s.Name, pod.Name, short(e.Message)), nil
+				return k.broken("Pod "+pod.Name, describe(pod),
+					"container %s of Pod %s runs and is not ready: %s", s.Name, pod.Name, short(e.Message)), nil
 			}
 		}
-		return k.settling("Pod "+pod.Name, describe(pod), "container %s of Pod %s runs and is not ready yet", s.Name, pod.Name), nil
+		return k.settling("Pod "+pod.Name, describe(pod),
+			"container %s of Pod %s runs and is not ready yet", s.Name, pod.Name), nil
 	}
 	for _, g := range pod.Spec.ReadinessGates {
 		if conditionOf(pod, g.ConditionType).Status != corev1.ConditionTrue {
-			return k.broken("Pod "+pod.Name, describe(pod), "the containers of Pod %s are ready, and nobody has set the condition of its readiness gate %s", pod.Name, g.ConditionType), nil
+			return k.broken("Pod "+pod.Name, describe(pod),
+				"the containers of Pod %s are ready, and nobody has set the condition of its readiness gate %s", pod.Name, g.ConditionType), nil
 		}
 	}
 	return k.settling("Pod "+pod.Name, describe(pod), "Pod %s is not ready yet", pod.Name), nil
@@ -272,11 +278,13 @@ func (k *walk) node(ctx context.Context, pod *corev1.Pod) (*Link, error) {
 	}
 	n := named(all, pod.Spec.NodeName)
 	if n == nil {
-		return k.broken("Pod "+pod.Name, "kubectl get nodes", "Pod %s is bound to node %s, which does not exist%s", pod.Name, pod.Spec.NodeName, instead(pod.Spec.NodeName, names(all))), nil
+		return k.broken("Pod "+pod.Name, "kubectl get nodes",
+			"Pod %s is bound to node %s, which does not exist%s", pod.Name, pod.Spec.NodeName, instead(pod.Spec.NodeName, names(all))), nil
 	}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
-			return k.broken("Node "+n.Name, "kubectl describe node "+n.Name, "node %s, where Pod %s runs, is not ready: %s", n.Name, pod.Name, short(c.Message)), nil
+			return k.broken("Node "+n.Name, "kubectl describe node "+n.Name,
+				"node %s, where Pod %s runs, is not ready: %s", n.Name, pod.Name, short(c.Message)), nil
 		}
 	}
 	return nil, nil

@@ -59,7 +59,9 @@ type Near struct {
 // Judge says what the policies make of a connection, on its way out of one end and into the other. It is a function of
 // its arguments alone, and follows the API's words, with these where the API leaves it open: ipBlock matches the
 // addresses of pods too; a pod on its node's network is its node; a node and its own pods always reach each other.
-func Judge(policies []networkingv1.NetworkPolicy, namespaces []corev1.Namespace, from, to Peer, port int, protocol corev1.Protocol) (egress, ingress Order, err error) {
+func Judge(policies []networkingv1.NetworkPolicy, namespaces []corev1.Namespace, from, to Peer, port int,
+	protocol corev1.Protocol,
+) (egress, ingress Order, err error) {
 	j := judge{namespaces: map[string]labels.Set{}, target: to, port: int32(port), protocol: orTCP(protocol)}
 	for _, ns := range namespaces {
 		j.namespaces[ns.Name] = ns.Labels

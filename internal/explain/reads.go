@@ -56,20 +56,24 @@ func in[T any, P interface {
 }
 
 func (k *walk) services(ctx context.Context, ns string) ([]corev1.Service, error) {
-	all, err := read(ctx, k, "services", everywhere, k.kube.CoreV1().Services(everywhere).List, func(l *corev1.ServiceList) []corev1.Service { return l.Items })
+	all, err := read(ctx, k, "services", everywhere, k.kube.CoreV1().Services(everywhere).List,
+		func(l *corev1.ServiceList) []corev1.Service { return l.Items })
 	return in(ns, all), err
 }
 
 func (k *walk) pods(ctx context.Context, ns string) ([]corev1.Pod, error) {
-	return read(ctx, k, "pods", ns, k.kube.CoreV1().Pods(ns).List, func(l *corev1.PodList) []corev1.Pod { return l.Items })
+	return read(ctx, k, "pods", ns, k.kube.CoreV1().Pods(ns).List,
+		func(l *corev1.PodList) []corev1.Pod { return l.Items })
 }
 
 func (k *walk) namespaces(ctx context.Context) ([]corev1.Namespace, error) {
-	return read(ctx, k, "namespaces", everywhere, k.kube.CoreV1().Namespaces().List, func(l *corev1.NamespaceList) []corev1.Namespace { return l.Items })
+	return read(ctx, k, "namespaces", everywhere, k.kube.CoreV1().Namespaces().List,
+		func(l *corev1.NamespaceList) []corev1.Namespace { return l.Items })
 }
 
 func (k *walk) nodes(ctx context.Context) ([]corev1.Node, error) {
-	return read(ctx, k, "nodes", everywhere, k.kube.CoreV1().Nodes().List, func(l *corev1.NodeList) []corev1.Node { return l.Items })
+	return read(ctx, k, "nodes", everywhere, k.kube.CoreV1().Nodes().List,
+		func(l *corev1.NodeList) []corev1.Node { return l.Items })
 }
 
 func (k *walk) policies(ctx context.Context, ns string) ([]networkingv1.NetworkPolicy, error) {
@@ -85,19 +89,23 @@ func (k *walk) endpointSlices(ctx context.Context, ns, service string) ([]discov
 }
 
 func (k *walk) deployments(ctx context.Context, ns string) ([]appsv1.Deployment, error) {
-	return read(ctx, k, "deployments", ns, k.kube.AppsV1().Deployments(ns).List, func(l *appsv1.DeploymentList) []appsv1.Deployment { return l.Items })
+	return read(ctx, k, "deployments", ns, k.kube.AppsV1().Deployments(ns).List,
+		func(l *appsv1.DeploymentList) []appsv1.Deployment { return l.Items })
 }
 
 func (k *walk) statefulSets(ctx context.Context, ns string) ([]appsv1.StatefulSet, error) {
-	return read(ctx, k, "statefulsets", ns, k.kube.AppsV1().StatefulSets(ns).List, func(l *appsv1.StatefulSetList) []appsv1.StatefulSet { return l.Items })
+	return read(ctx, k, "statefulsets", ns, k.kube.AppsV1().StatefulSets(ns).List,
+		func(l *appsv1.StatefulSetList) []appsv1.StatefulSet { return l.Items })
 }
 
 func (k *walk) daemonSets(ctx context.Context, ns string) ([]appsv1.DaemonSet, error) {
-	return read(ctx, k, "daemonsets", ns, k.kube.AppsV1().DaemonSets(ns).List, func(l *appsv1.DaemonSetList) []appsv1.DaemonSet { return l.Items })
+	return read(ctx, k, "daemonsets", ns, k.kube.AppsV1().DaemonSets(ns).List,
+		func(l *appsv1.DaemonSetList) []appsv1.DaemonSet { return l.Items })
 }
 
 func (k *walk) replicaSets(ctx context.Context, ns string) ([]appsv1.ReplicaSet, error) {
-	return read(ctx, k, "replicasets", ns, k.kube.AppsV1().ReplicaSets(ns).List, func(l *appsv1.ReplicaSetList) []appsv1.ReplicaSet { return l.Items })
+	return read(ctx, k, "replicasets", ns, k.kube.AppsV1().ReplicaSets(ns).List,
+		func(l *appsv1.ReplicaSetList) []appsv1.ReplicaSet { return l.Items })
 }
 
 func (k *walk) claims(ctx context.Context, ns string) ([]corev1.PersistentVolumeClaim, error) {
@@ -116,7 +124,8 @@ func (k *walk) storageClasses(ctx context.Context) ([]storagev1.StorageClass, er
 }
 
 func (k *walk) roles(ctx context.Context) ([]rbacv1.Role, error) {
-	return read(ctx, k, "roles", everywhere, k.kube.RbacV1().Roles(everywhere).List, func(l *rbacv1.RoleList) []rbacv1.Role { return l.Items })
+	return read(ctx, k, "roles", everywhere, k.kube.RbacV1().Roles(everywhere).List,
+		func(l *rbacv1.RoleList) []rbacv1.Role { return l.Items })
 }
 
 func (k *walk) clusterRoles(ctx context.Context) ([]rbacv1.ClusterRole, error) {

@@ -29,16 +29,12 @@ func (k *walk) scheduled(ctx context.Context, pod *corev1.Pod) (*Link, error) {
 		if k.age(pod) < young {
 			return k.settling(object, look, "Pod %s waits for the scheduler", pod.Name), nil
 		}
-		return k.broken(object, look, "no scheduler has looked at Pod %s (schedulerName %s)", pod.Name, pod.Spec.SchedulerName), nil
+		return k.broken(object, look,
+			"no scheduler has looked at Pod %s (schedulerName %s)", pod.Name, pod.Spec.SchedulerName), nil
 	}
 	for _, v := range pod.Spec.Volumes {
-		name := ""
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			name = v.PersistentVolumeClaim.ClaimName
-		case v.Ephemeral != nil:
-			name = pod.Name + "-" + v.Name
-		default:
+		name := claimOf(pod, v)
+		if name == "" {
 			continue
 		}
 		link, err := k.claim(ctx, pod.Namespace, name, pod)
@@ -54,6 +50,17 @@ func (k *walk) scheduled(ctx context.Context, pod *corev1.Pod) (*Link, error) {
 		return nil, err
 	}
 	return k.broken(object, look, "no node takes Pod %s: %s", pod.Name, why), nil
+}
+
+// claimOf is the name of the claim behind a pod's volume, or "".
+func claimOf(pod *corev1.Pod, v corev1.Volume) string {
+	switch {
+	case v.PersistentVolumeClaim != nil:
+		return v.PersistentVolumeClaim.ClaimName
+	case v.Ephemeral != nil:
+		return pod.Name + "-" + v.Name
+	}
+	return ""
 }
 
 // refusal is one part of the scheduler's message: so many nodes, and why not those.

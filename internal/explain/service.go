@@ -95,7 +95,8 @@ func (k *walk) noService(ctx context.Context, namespace, name string, list []cor
 		}
 	}
 	if len(elsewhere) > 0 {
-		return k.broken(object, "kubectl get services -A", "%s; there is one in %s", is, many("namespace", elsewhere...)), nil
+		return k.broken(object, "kubectl get services -A",
+			"%s; there is one in %s", is, many("namespace", elsewhere...)), nil
 	}
 	return k.broken(object, look, "%s%s", is, instead(name, names(list))), nil
 }
@@ -106,7 +107,8 @@ func (k *walk) namespace(ctx context.Context, name string) (*Link, error) {
 	if err != nil || named(all, name) != nil {
 		return nil, err
 	}
-	return k.broken("Namespace "+name, "kubectl get namespaces", "there is no namespace %s%s", name, instead(name, names(all))), nil
+	return k.broken("Namespace "+name, "kubectl get namespaces",
+		"there is no namespace %s%s", name, instead(name, names(all))), nil
 }
 
 func (k *walk) hasPort(_ context.Context, r *route) (*Link, error) {
@@ -129,9 +131,11 @@ func (k *walk) hasPort(_ context.Context, r *route) (*Link, error) {
 		others = append(others, portName(p.Port, p.Protocol))
 	}
 	if int32(r.asked) > 0 && slices.Contains(others, portName(int32(r.asked), corev1.ProtocolUDP)) {
-		return k.broken(r.object(), r.look("service/"+r.svc.Name), "%s has no port %d for TCP: it has %s", r.object(), r.asked, and(others...)), nil
+		return k.broken(r.object(), r.look("service/"+r.svc.Name),
+			"%s has no port %d for TCP: it has %s", r.object(), r.asked, and(others...)), nil
 	}
-	return k.broken(r.object(), r.look("service/"+r.svc.Name), "%s has no port %d: it has %s", r.object(), r.asked, and(others...)), nil
+	return k.broken(r.object(), r.look("service/"+r.svc.Name),
+		"%s has no port %d: it has %s", r.object(), r.asked, and(others...)), nil
 }
 
 // portName writes a port; TCP goes without saying.
@@ -235,11 +239,13 @@ func (k *walk) listening(r *route) *Link {
 		return nil
 	}
 	if !slices.ContainsFunc(r.pods, func(p corev1.Pod) bool { return len(declared(&p)) > 0 }) {
-		return k.broken(r.object(), k.lookPorts(r), "%s, and no container there declares a port", r.sends(at(&r.pods[0])))
+		return k.broken(r.object(), k.lookPorts(r),
+			"%s, and no container there declares a port", r.sends(at(&r.pods[0])))
 	}
 	for i := range r.pods {
 		if have := declared(&r.pods[i]); len(have) > 0 && !declares(&r.pods[i], at(&r.pods[i])) {
-			return k.broken(r.object(), k.lookPorts(r), "%s, and Pod %s declares %s", r.sends(at(&r.pods[i])), r.pods[i].Name, and(have...))
+			return k.broken(r.object(), k.lookPorts(r),
+				"%s, and Pod %s declares %s", r.sends(at(&r.pods[i])), r.pods[i].Name, and(have...))
 		}
 	}
 	return nil

@@ -104,6 +104,10 @@ func TestService(t *testing.T) {
 		},
 		{name: "named target port", objects: whole("selector: {app: oven}, ports: [{port: 80, targetPort: http}]"), walk: askService("bread", 80)},
 		{
+			name: "named target port of one of two pods", walk: askService("bread", 80),
+			objects: whole("selector: {app: oven}, ports: [{port: 80, targetPort: http}]", podDoc("oven-2", "app: oven", "nodeName: one, containers: [{name: oven}]", up)),
+		},
+		{
 			name: "named target port of a sidecar", walk: askService("bread", 80),
 			objects: docs(serviceDoc("bread", "selector: {app: oven}, ports: [{port: 80, targetPort: http}]"), sliceDoc("bread", ""),
 				podDoc("oven-1", "app: oven", "nodeName: one, containers: [{name: oven}], initContainers: [{name: proxy, restartPolicy: Always, ports: [{name: http, containerPort: 8080}]}]", up)),
@@ -180,6 +184,12 @@ func TestNodePort(t *testing.T) {
 		},
 		{
 			name: "local", objects: gate(", externalTrafficPolicy: Local"), walk: ask,
+			object: "Service gate", is: "Service gate has externalTrafficPolicy Local, and no ready pod of it is on node two", look: "kubectl -n bakery get pods -o wide -l 'app=oven'",
+		},
+		{
+			name: "local, with a pod on every node, not all ready", walk: ask,
+			objects: docs(gate(", externalTrafficPolicy: Local"), "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {namespace: bakery, name: gate-y, labels: {kubernetes.io/service-name: gate}}, "+
+				"ports: [{name: '', port: 8080, protocol: TCP}], endpoints: [{addresses: [10.244.1.7], nodeName: two, conditions: {ready: false}}]}"),
 			object: "Service gate", is: "Service gate has externalTrafficPolicy Local, and no ready pod of it is on node two", look: "kubectl -n bakery get pods -o wide -l 'app=oven'",
 		},
 		{

@@ -122,10 +122,12 @@ func (k *walk) configTrouble(ctx context.Context, pod *corev1.Pod, message strin
 // configs are the names of the ConfigMaps or Secrets of a namespace.
 func (k *walk) configs(ctx context.Context, kind, ns string) ([]string, error) {
 	if kind == "ConfigMap" {
-		all, err := read(ctx, k, "configmaps", ns, k.kube.CoreV1().ConfigMaps(ns).List, func(l *corev1.ConfigMapList) []corev1.ConfigMap { return l.Items })
+		all, err := read(ctx, k, "configmaps", ns, k.kube.CoreV1().ConfigMaps(ns).List,
+			func(l *corev1.ConfigMapList) []corev1.ConfigMap { return l.Items })
 		return names(all), err
 	}
-	all, err := read(ctx, k, "secrets", ns, k.kube.CoreV1().Secrets(ns).List, func(l *corev1.SecretList) []corev1.Secret { return l.Items })
+	all, err := read(ctx, k, "secrets", ns, k.kube.CoreV1().Secrets(ns).List,
+		func(l *corev1.SecretList) []corev1.Secret { return l.Items })
 	return names(all), err
 }
 
@@ -166,7 +168,8 @@ func (k *walk) unstarted(ctx context.Context, pod *corev1.Pod) (*Link, error) {
 	for _, e := range events {
 		switch e.Reason {
 		case "Pulling":
-			return k.settling("Pod "+pod.Name, describe(pod), "Pod %s is being started on node %s: %s", pod.Name, pod.Spec.NodeName, short(e.Message)), nil
+			return k.settling("Pod "+pod.Name, describe(pod),
+				"Pod %s is being started on node %s: %s", pod.Name, pod.Spec.NodeName, short(e.Message)), nil
 		case "FailedMount", "FailedAttachVolume", "FailedMapVolume":
 			why := short(e.Message)
 			if missingObject.MatchString(e.Message) || missingKey.MatchString(e.Message) {
@@ -174,14 +177,17 @@ func (k *walk) unstarted(ctx context.Context, pod *corev1.Pod) (*Link, error) {
 					return nil, err
 				}
 			}
-			return k.broken("Pod "+pod.Name, describe(pod), "Pod %s has no container yet, because a volume cannot be mounted: %s", pod.Name, why), nil
+			return k.broken("Pod "+pod.Name, describe(pod),
+				"Pod %s has no container yet, because a volume cannot be mounted: %s", pod.Name, why), nil
 		case "FailedCreatePodSandBox", "NetworkNotReady":
-			return k.broken("Pod "+pod.Name, describe(pod), "Pod %s has no container yet, because it has no network: %s", pod.Name, short(e.Message)), nil
+			return k.broken("Pod "+pod.Name, describe(pod),
+				"Pod %s has no container yet, because it has no network: %s", pod.Name, short(e.Message)), nil
 		}
 	}
 	if link, err := k.node(ctx, pod); link != nil || err != nil {
 		return link, err
 	}
-	link := k.settling("Pod "+pod.Name, describe(pod), "Pod %s is being started on node %s", pod.Name, pod.Spec.NodeName)
+	link := k.settling("Pod "+pod.Name, describe(pod),
+		"Pod %s is being started on node %s", pod.Name, pod.Spec.NodeName)
 	return link, nil
 }

@@ -33,7 +33,8 @@ func (k *walk) workload(ctx context.Context, kind, ns, name string) (*Link, erro
 		others = append(others, m.GetName())
 	}
 	kind = properKind(kind)
-	return k.broken(kind+" "+name, fmt.Sprintf("kubectl -n %s get %ss", ns, strings.ToLower(kind)), "there is no %s %s in namespace %s%s",
+	return k.broken(kind+" "+name, fmt.Sprintf("kubectl -n %s get %ss", ns, strings.ToLower(kind)),
+		"there is no %s %s in namespace %s%s",
 		kind, name, ns, instead(name, others)), nil
 }
 
@@ -88,7 +89,8 @@ func (k *walk) makes(ctx context.Context, m maker) (*Link, error) {
 	if link, err := k.worst(ctx, late); link != nil || err != nil {
 		return link, err
 	}
-	return k.settling(m.object(), m.look(), "%s has %d of %s", m.object(), m.up, count(int(m.want), "available pod")), nil
+	return k.settling(m.object(), m.look(),
+		"%s has %d of %s", m.object(), m.up, count(int(m.want), "available pod")), nil
 }
 
 func (k *walk) makesNothing(m maker, why string) *Link {
@@ -97,7 +99,8 @@ func (k *walk) makesNothing(m maker, why string) *Link {
 	if _, after, found := strings.Cut(why, " is forbidden: "); found {
 		why = after
 	}
-	return k.broken(m.object(), m.look(), "the API refuses the pods of %s: %s", m.object(), strings.TrimPrefix(why, "Error creating: "))
+	return k.broken(m.object(), m.look(),
+		"the API refuses the pods of %s: %s", m.object(), strings.TrimPrefix(why, "Error creating: "))
 }
 
 // refused is what the API said to the controller that makes the pods.
