@@ -1,6 +1,7 @@
 package grade
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -41,7 +42,8 @@ type look struct {
 	began    time.Time // the latest run
 	outdated bool      // something changed since that run began
 	burst    time.Time // when it changed first
-	dropped  bool      // the answer before this one was outdated, and not taken
+	behind   time.Time // since when answers are dropped for being outdated; zero after one was taken
+	abandon  context.CancelCauseFunc
 
 	current bool // err answers for the cluster as it is, as far as we know
 	err     error
@@ -49,25 +51,42 @@ type look struct {
 	took    time.Duration
 }
 
-// touch notes that something the check reads has changed.
+// touch notes that something the check reads has changed. A run that has begun may or may not have seen it, so it is
+// abandoned, and there is another.
 func (l *look) touch(now time.Time) {
 	if !l.outdated {
 		l.outdated, l.burst = true, now
+	}
+	if l.running && l.drops(now) {
+		l.abandon(errOutdated)
 	}
 	l.current, l.changed = false, now
 	l.due = earliest(now.Add(debounce), l.burst.Add(debounceMax))
 }
 
-// answer takes what a run found. What changed meanwhile may or may not be in it, so it is dropped and asked again; but
-// not twice in a row, because some clusters never rest, and not when there is no answer after all that time.
+// restless is how long outdated answers are dropped. Some clusters never rest, and a late word is better than none.
+const restless = 2 * time.Second
+
+var errOutdated = errors.New("what it read has changed")
+
+// drops tells whether an answer is dropped that may be of before a change.
+func (l *look) drops(now time.Time) bool {
+	if l.behind.IsZero() {
+		l.behind = now
+	}
+	return now.Sub(l.behind) < restless
+}
+
+// answer takes what a run found, unless it is outdated. That a check did not end in time is true all the same.
 func (l *look) answer(err error, now time.Time) {
 	l.running = false
-	if _, cut := errors.AsType[cutError](err); l.outdated && !l.dropped && !cut {
-		l.dropped = true
+	_, cut := errors.AsType[cutError](err)
+	if errors.Is(err, errOutdated) || l.outdated && !cut && l.drops(now) {
 		return
 	}
+	l.behind = time.Time{}
 	before := l.err
-	l.dropped, l.current, l.err, l.seen, l.took = false, true, err, l.began, now.Sub(l.began)
+	l.current, l.err, l.seen, l.took = true, err, l.began, now.Sub(l.began)
 	if !l.outdated {
 		l.due = now.Add(l.pause(before, now))
 	}

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	k8stesting "k8s.io/client-go/testing"
 
+	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/report"
 )
 
@@ -183,4 +184,24 @@ func TestReadings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nobody has to be told twice what a task waits for.
+func TestBlockedTasksStayBlockedInAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &truth{}
+		s := newScene(t, sees("look", a, maps("menu")))
+		stop, _ := s.stoppable(a, wrong())
+		l := one("look")
+		l.Tasks = append(l.Tasks, lab.Task{ID: "two", After: []string{"one"}, Checks: checks("look")})
+		end := s.watch(l, true)
+		stop(errors.New("connection refused"))
+		s.wait(5 * time.Second)
+		want := map[string]report.Verdict{"one": report.Unknown, "two": report.Blocked}
+		if diff := cmp.Diff(want, s.verdicts()); diff != "" {
+			t.Error(diff)
+		}
+		_ = end()
+	})
 }

@@ -113,8 +113,8 @@ func (w *watch) connect(ctx context.Context) {
 	w.epoch++
 	now := time.Now()
 	for _, l := range w.looks {
-		l.unsynced, l.running, l.outdated, l.dropped, l.current = 0, false, false, false, false
-		l.due = now.Add(syncPatience)
+		l.unsynced, l.running, l.outdated, l.current = 0, false, false, false
+		l.behind, l.due = time.Time{}, now.Add(syncPatience)
 	}
 	for _, s := range sources(w.looks) {
 		go w.follow(ctx, w.epoch, s)

@@ -90,7 +90,7 @@ func (w *watch) judge(t *standing, now time.Time) {
 // that was decided before; "" is for not known yet.
 func (w *watch) foundation(t *standing) report.Verdict {
 	for _, below := range w.tasks {
-		if below.safeguard || !slices.Contains(t.task.After, below.task.ID) {
+		if !slices.Contains(t.task.After, below.task.ID) {
 			continue
 		}
 		switch below.stands {
@@ -126,7 +126,7 @@ func (w *watch) weigh(t *standing, l *look, now time.Time) {
 	if v != report.Unknown {
 		t.unasked, t.remains = false, false
 	}
-	if v == report.Settling || v == t.stands || t.stands == "" {
+	if v == t.stands || t.stands == "" {
 		t.doubt = time.Time{}
 		t.set(v, findings)
 		return

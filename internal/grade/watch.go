@@ -183,10 +183,13 @@ func (w *watch) ask(now time.Time) {
 // start runs a check beside the loop. A slow one holds up nobody, and there is never a second run of it meanwhile.
 func (w *watch) start(l *look, now time.Time) {
 	l.running, l.began, l.outdated = true, now, false
-	ctx, epoch := w.connection, w.epoch
+	run, abandon := context.WithCancelCause(w.connection)
+	l.abandon = abandon
+	connection, epoch := w.connection, w.epoch
 	go func() {
-		err := w.grader.once(ctx, l.check, w.cluster, orDefault(w.grader.Timeout, watchTimeout))
-		w.post(ctx, func() {
+		defer abandon(nil)
+		err := w.grader.once(run, l.check, w.cluster, orDefault(w.grader.Timeout, watchTimeout))
+		w.post(connection, func() {
 			if w.epoch == epoch {
 				l.answer(err, time.Now())
 			}

@@ -92,8 +92,13 @@ func TestWhatWatchingTells(t *testing.T) {
 		},
 		{
 			"a bug is no flash of red either", nil,
-			[]step{{10 * time.Second, errors.New("a bug"), true}, {5 * time.Second, wrong(), true}},
-			[]string{"0.00 one passed", "10.29 one unknown", "15.04 one settling", "16.04 one failed"},
+			[]step{{10 * time.Second, errors.New("a bug"), true}, {45 * time.Second, wrong(), true}},
+			[]string{"0.00 one passed", "10.29 one unknown", "55.04 one settling", "56.04 one failed"},
+		},
+		{
+			"a second doubt is as long as the first", nil,
+			[]step{{10 * time.Second, wrong(), true}, {500 * time.Millisecond, nil, true}, {60 * time.Second, wrong(), true}},
+			[]string{"0.00 one passed", "10.04 one settling", "10.54 one passed", "70.54 one settling", "71.54 one failed"},
 		},
 	}
 	for _, tt := range tests {
@@ -252,5 +257,63 @@ func TestDoneIsLookedAtOnceMore(t *testing.T) {
 			t.Error(diff)
 		}
 		_ = end()
+	})
+}
+
+// A no is believed when a look that began in the quiet says so, and not one that only ended there.
+func TestAFreshLookComesBeforeRed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &truth{}
+		slow := sees("slow", a, maps("menu"))
+		slow.probing = true
+		slow.run = func(ctx context.Context, c *check.Cluster) error {
+			err := a.get(ctx, c)
+			if err != nil {
+				<-time.After(1500 * time.Millisecond)
+			}
+			return err
+		}
+		s := newScene(t, slow)
+		end := s.watch(one("slow"), true)
+		s.wait(10 * time.Second)
+		a.set(wrong())
+		s.put(configMaps, "shop", "menu", nil) // looks from 10.04 to 11.54, 11.79 to 13.29, and 13.29 to 14.79
+		s.wait(10 * time.Second)
+		if diff := cmp.Diff([]string{"0.00 one passed", "11.54 one settling", "14.79 one failed"}, s.told()); diff != "" {
+			t.Error(diff)
+		}
+		_ = end()
+		s.wait(2 * time.Second)
+	})
+}
+
+// The later checks of a task build on the first: while that is looked at again, they wait.
+func TestChecksOfATaskRunInTheirOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &truth{}, &truth{}
+		first, second := sees("first", a, maps("menu")), sees("second", b, maps("menu"))
+		first.run = func(ctx context.Context, c *check.Cluster) error {
+			<-time.After(500 * time.Millisecond)
+			return a.get(ctx, c)
+		}
+		s := newScene(t, first, second)
+		end := s.watch(one("first", "second"), true)
+		s.wait(10 * time.Second)
+		first.times()
+		if diff := cmp.Diff([]time.Duration{ms(500)}, second.times()); diff != "" {
+			t.Error("at the start", diff)
+		}
+		s.put(configMaps, "shop", "menu", nil)
+		s.wait(time.Second)
+		if diff := cmp.Diff([]time.Duration{ms(10040)}, first.times()); diff != "" {
+			t.Error("the first", diff)
+		}
+		if diff := cmp.Diff([]time.Duration{ms(10540)}, second.times()); diff != "" {
+			t.Error("the second", diff)
+		}
+		_ = end()
+		s.wait(time.Second)
 	})
 }
