@@ -145,11 +145,12 @@ func TestOneMissIsNoOutage(t *testing.T) {
 		s := newScene(t, sees("look", a, maps("menu")))
 		stop, start := s.stoppable(a, nil)
 		end := s.watch(one("look"), true)
-		for range 10 {
-			s.wait(time.Second + 50*time.Millisecond)
+		s.wait(healthEvery - ms(100))
+		for range 5 { // each reading that is on time misses, and the one after it does not
 			stop(errors.New("connection refused"))
-			s.wait(healthPause - 10*time.Millisecond)
+			s.wait(ms(200))
 			start(nil)
+			s.wait(healthEvery + healthPause - ms(200))
 		}
 		s.wait(5 * time.Second)
 		if diff := cmp.Diff([]string{"0.00 one passed"}, s.told()); diff != "" {
@@ -201,6 +202,23 @@ func TestBlockedTasksStayBlockedInAnOutage(t *testing.T) {
 		want := map[string]report.Verdict{"one": report.Unknown, "two": report.Blocked}
 		if diff := cmp.Diff(want, s.verdicts()); diff != "" {
 			t.Error(diff)
+		}
+		_ = end()
+	})
+}
+
+// An informer that loses the API server is the first to know; the next reading would be two seconds later.
+func TestALostInformerAsksForAReading(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, sees("look", &truth{err: wrong()}, maps("menu")))
+		s.dyn.PrependReactor("list", "*", func(k8stesting.Action) (bool, runtime.Object, error) {
+			return true, nil, errors.New("connection refused")
+		})
+		end := s.watch(one("look"), true)
+		s.wait(healthEvery - ms(100))
+		if n := len(s.kube.Actions()); n < 2 {
+			t.Errorf("%d readings, want one more than the first", n)
 		}
 		_ = end()
 	})

@@ -38,7 +38,7 @@ func recognise(mistakes []lab.Mistake, r report.Report) *report.Remark {
 
 // resembles tells whether a mistake fails exactly these tasks, in its words.
 func resembles(m lab.Mistake, failed []report.Task) bool {
-	if len(failed) == 0 || len(failed) != len(m.Fails) {
+	if len(failed) != len(m.Fails) {
 		return false
 	}
 	said := false

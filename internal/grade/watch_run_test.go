@@ -69,6 +69,10 @@ func TestOnlyChecksWhoseObjectsChangedRunAgain(t *testing.T) {
 			[]string{"all", "label"},
 		},
 		{
+			"the same again", func(s *scene) { s.put(configMaps, "shop", "menu", web) },
+			func(s *scene) { s.repeat(configMaps, "shop", "menu") }, nil,
+		},
+		{
 			"deleted", func(s *scene) { s.put(configMaps, "shop", "menu", web) },
 			func(s *scene) { s.remove(configMaps, "shop", "menu") },
 			[]string{"all", "label", "name", "two"},
@@ -118,10 +122,16 @@ func TestAnInformerForEachPlace(t *testing.T) {
 		ok := &truth{err: wrong()}
 		changes := sees("changes", ok, check.Dependency{Resource: widgets, Namespace: "shop"})
 		changes.changes = true
-		s := newScene(t, sees("a", ok, maps("menu"), maps("bill")), sees("b", ok, check.Dependency{Resource: configMaps, Namespace: "shop", Selector: "x=y"}),
+		a := sees("a", ok, maps("menu"), maps("bill"))
+		s := newScene(t, a, sees("b", ok, check.Dependency{Resource: configMaps, Namespace: "shop", Selector: "x=y"}),
 			sees("c", ok, maps("menu"), check.Dependency{Resource: configMaps, Namespace: "mall"}), changes)
+		s.put(configMaps, "shop", "menu", nil)
 		end := s.watch(tasks("a", "b", "c", "changes"), true)
 		s.wait(time.Minute)
+		// What was there before is no change, and all is watched.
+		if diff := cmp.Diff([]time.Duration{0, 30 * time.Second, time.Minute}, a.times()); diff != "" {
+			t.Error(diff)
+		}
 		got := map[string]int{}
 		for _, a := range s.dyn.Actions() {
 			if a.GetVerb() == "watch" {
@@ -366,14 +376,15 @@ func TestResourcesThatDoNotExistYet(t *testing.T) {
 		a := &truth{err: wrong()}
 		e := sees("look", a, check.Dependency{Resource: widgets, Namespace: "shop"})
 		s := newScene(t, e)
-		s.mapper.hide("widgets", true)
+		s.mapper.exists("widgets", false)
+		s.mapper.Reset()
 		end := s.watch(one("look"), true)
 		s.wait(10500 * time.Millisecond)
 		want := []time.Duration{1 * time.Second, 3 * time.Second, 5 * time.Second, 7 * time.Second, 9 * time.Second}
 		if diff := cmp.Diff(want, e.times()); diff != "" {
 			t.Error(diff)
 		}
-		s.mapper.hide("widgets", false)
+		s.mapper.exists("widgets", true)
 		s.wait(10 * time.Second)
 		e.times()
 		a.set(nil)

@@ -3,6 +3,7 @@ package grade
 import (
 	"context"
 	"fmt"
+	gomaps "maps"
 	"slices"
 	"strings"
 	"sync"
@@ -119,10 +120,16 @@ type scene struct {
 type kinds struct {
 	*meta.DefaultRESTMapper
 	mu     sync.Mutex
-	hidden map[string]bool
+	hidden map[string]bool // as it is known
+	hide   map[string]bool // as it is, and known after a Reset
 }
 
-func (k *kinds) Reset() {}
+func (k *kinds) Reset() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.hidden = gomaps.Clone(k.hide)
+}
+
 func (k *kinds) ResourceFor(r schema.GroupVersionResource) (schema.GroupVersionResource, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -132,10 +139,11 @@ func (k *kinds) ResourceFor(r schema.GroupVersionResource) (schema.GroupVersionR
 	return k.DefaultRESTMapper.ResourceFor(r)
 }
 
-func (k *kinds) hide(resource string, hidden bool) {
+// exists tells whether a resource does, to those who ask anew.
+func (k *kinds) exists(resource string, exists bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.hidden[resource] = hidden
+	k.hide[resource] = !exists
 }
 
 func newScene(t *testing.T, eyes ...*eye) *scene {
@@ -144,7 +152,7 @@ func newScene(t *testing.T, eyes ...*eye) *scene {
 		configMaps: "ConfigMapList", widgets: "WidgetList", podsV1: "PodList", nodesV1: "NodeList",
 		slicesV1: "EndpointSliceList", policiesV1: "NetworkPolicyList",
 	}
-	mapper := &kinds{DefaultRESTMapper: meta.NewDefaultRESTMapper(nil), hidden: map[string]bool{}}
+	mapper := &kinds{DefaultRESTMapper: meta.NewDefaultRESTMapper(nil), hide: map[string]bool{}}
 	for r, list := range lists {
 		scope := meta.RESTScopeNamespace
 		if r == nodesV1 {
@@ -244,6 +252,22 @@ func (s *scene) put(r schema.GroupVersionResource, namespace, name string, label
 	o.SetName(name)
 	o.SetLabels(labels)
 	o.SetResourceVersion(fmt.Sprint(time.Now().UnixNano())) // the fake does not count
+	s.write(r, o)
+}
+
+// repeat writes an object as it is, which is no news.
+func (s *scene) repeat(r schema.GroupVersionResource, namespace, name string) {
+	s.t.Helper()
+	o, err := s.dyn.Resource(r).Namespace(namespace).Get(s.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write(r, o)
+}
+
+func (s *scene) write(r schema.GroupVersionResource, o *unstructured.Unstructured) {
+	s.t.Helper()
+	namespace, name := o.GetNamespace(), o.GetName()
 	client := s.dyn.Resource(r).Namespace(namespace)
 	if _, err := client.Get(s.t.Context(), name, metav1.GetOptions{}); err == nil {
 		_, err = client.Update(s.t.Context(), o, metav1.UpdateOptions{})

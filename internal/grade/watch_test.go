@@ -317,3 +317,29 @@ func TestChecksOfATaskRunInTheirOrder(t *testing.T) {
 		s.wait(time.Second)
 	})
 }
+
+// Done waits for the last look to end, however long that takes.
+func TestDoneWaitsForTheLastLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &truth{err: wrong()}, &truth{}
+		slow := sees("slow", b, maps("bill"))
+		slow.run = func(ctx context.Context, c *check.Cluster) error {
+			<-time.After(time.Second)
+			return b.get(ctx, c)
+		}
+		s := newScene(t, sees("quick", a, maps("menu")), slow)
+		end := s.watch(tasks("quick", "slow"), true)
+		s.wait(10 * time.Second)
+		a.set(nil)
+		s.put(configMaps, "shop", "menu", nil) // looked at once more at 12
+		s.wait(2100 * time.Millisecond)
+		b.set(wrong())
+		s.wait(5 * time.Second)
+		if len(s.done) > 0 {
+			t.Errorf("done at %v, before the last look ended", s.done)
+		}
+		_ = end()
+		s.wait(time.Second)
+	})
+}
