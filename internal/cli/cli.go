@@ -7,9 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdio "io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"k8s.io/klog/v2"
 
 	"github.com/kindlab-dev/kindlab/internal/remedy"
 	"github.com/kindlab-dev/kindlab/internal/term"
@@ -22,6 +25,9 @@ func Main(ctx context.Context, io *term.IO, version string, args []string) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
+	// client-go logs what it retries; what matters of it comes back as an error.
+	klog.LogToStderr(false)
+	klog.SetOutput(stdio.Discard)
 	d, err := newDeps(io, version)
 	if err == nil {
 		root := newRoot(d)

@@ -3,7 +3,6 @@ package grade
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
@@ -128,8 +127,6 @@ func (l *look) pause(before error, now time.Time) time.Duration {
 type prober interface{ Probes() bool }
 
 func probes(c compiled) bool {
-	if p, ok := c.check.(prober); ok {
-		return p.Probes()
-	}
-	return slices.Contains([]string{"reach", "http", "resolve", "exec", "logs", "node", "answer"}, c.kind)
+	p, ok := c.check.(prober)
+	return ok && p.Probes()
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,17 +17,14 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/clientcmd"
 
 	netv1 "k8s.io/api/networking/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
-	"github.com/kindlab-dev/kindlab/internal/cluster"
-	"github.com/kindlab-dev/kindlab/internal/engine"
 	"github.com/kindlab-dev/kindlab/internal/grade"
 	"github.com/kindlab-dev/kindlab/internal/lab"
-	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/report"
+	"github.com/kindlab-dev/kindlab/internal/site/sitetest"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
@@ -196,11 +192,12 @@ func (s *sights) forget() {
 // watched starts the lab and watches it until the test ends.
 func watched(t *testing.T, tasks ...string) (*check.Cluster, *sights) {
 	t.Helper()
-	c, l := connected(t), watchedLab(t)
-	if err := stage.Start(t.Context(), c, l, nil); err != nil {
+	open, _ := sitetest.Open(t)
+	c, l := open.Cluster, watchedLab(t)
+	if err := stage.Start(t.Context(), c, l, open.Options(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
-	if err := stage.Reset(t.Context(), c, l, nil); err != nil {
+	if err := stage.Reset(t.Context(), c, l, open.Options(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
 	g := grade.Grader{Kinds: check.Builtin(), Cluster: c}
@@ -217,7 +214,7 @@ func watched(t *testing.T, tasks ...string) (*check.Cluster, *sights) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		if err := stage.Stop(context.Background(), c, l); err != nil {
+		if err := stage.Stop(context.Background(), c, l, open.Options(nil, nil)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -227,7 +224,7 @@ func watched(t *testing.T, tasks ...string) (*check.Cluster, *sights) {
 func dish(t *testing.T, c *check.Cluster, what string) (accepted time.Time) {
 	t.Helper()
 	patch := fmt.Sprintf(`{"data":{"dish":%q}}`, what)
-	_, err := c.Kube.CoreV1().ConfigMaps(namespace).Patch(t.Context(), "menu", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	_, err := c.Owner.Kube.CoreV1().ConfigMaps(namespace).Patch(t.Context(), "menu", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +256,7 @@ func TestWatchBenchObject(t *testing.T) {
 
 func TestWatchBenchTraffic(t *testing.T) {
 	c, s := watched(t, "closed")
-	policies := c.Kube.NetworkingV1().NetworkPolicies(namespace)
+	policies := c.Owner.Kube.NetworkingV1().NetworkPolicies(namespace)
 	deny := &netv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "deny"},
 		Spec: netv1.NetworkPolicySpec{
@@ -294,7 +291,7 @@ func TestNoFlashOfRed(t *testing.T) {
 	s.forget()
 	for i := range 20 {
 		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"round":"%d"}}}}}`, i)
-		_, err := c.Kube.AppsV1().Deployments(namespace).Patch(t.Context(), "web", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+		_, err := c.Owner.Kube.AppsV1().Deployments(namespace).Patch(t.Context(), "web", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,63 +331,4 @@ func resident(t *testing.T) int {
 	}
 	t.Fatal("no VmRSS")
 	return 0
-}
-
-// connected opens the cluster of KINDLAB_E2E_KUBECONFIG, which is the one named KINDLAB_E2E_CLUSTER.
-func connected(t *testing.T) *check.Cluster {
-	t.Helper()
-	opened, err := open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := opened.RESTConfig()
-	if file := os.Getenv("KINDLAB_E2E_KUBECONFIG"); file != "" {
-		config, err = clientcmd.BuildConfigFromFlags("", file)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := check.Connect(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session := probe.Open(func(ctx context.Context) ([]probe.Node, error) {
-		nodes, err := opened.Nodes(ctx)
-		list := make([]probe.Node, len(nodes))
-		for i, n := range nodes {
-			list[i] = n
-		}
-		return list, err
-	})
-	t.Cleanup(func() {
-		if err := session.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	c.Prober = session
-	return c
-}
-
-func open(ctx context.Context) (*cluster.Cluster, error) {
-	name := os.Getenv("KINDLAB_E2E_CLUSTER")
-	if name == "" {
-		return nil, errors.New("KINDLAB_E2E_CLUSTER names no cluster")
-	}
-	home := os.Getenv("XDG_STATE_HOME")
-	if home == "" {
-		user, err := os.UserHomeDir()
-		if err != nil {
-			return nil, err
-		}
-		home = filepath.Join(user, ".local", "state")
-	}
-	dir := filepath.Join(home, "kindlab")
-	e, err := engine.Find(ctx, engine.Options{StateDir: dir})
-	if err != nil {
-		return nil, err
-	}
-	if err := e.Activate(os.Setenv); err != nil {
-		return nil, err
-	}
-	return cluster.NewManager(e, dir, nil, time.Now).Open(ctx, name)
 }

@@ -44,6 +44,7 @@ func TestJournalKeepsWhatItIsTold(t *testing.T) {
 			Checks: 1, Hints: map[string]int{"reach": 1}, Solved: noon(),
 			Last: Result{Time: noon(), Points: 3, MaxPoints: 3, Passed: true},
 		}},
+		Folders: map[string]string{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("journal read back (-want +got):\n%s", diff)
