@@ -57,6 +57,31 @@ func TestBench(t *testing.T) {
 	}
 }
 
+func (b *bench) add(r row) { b.rows = append(b.rows, r) }
+
+// labs is the folder of labs that are only measured.
+func (b *bench) labs() string { return filepath.Join(b.root, "internal/bench/testdata/labs") }
+
+// script is the path of a baseline.
+func (b *bench) script(name string) string {
+	return filepath.Join(b.root, "internal/bench/baseline", name+".sh")
+}
+
+// kubectl runs a baseline against the measured cluster.
+func (b *bench) kubectl(script string, arguments ...string) {
+	b.commandWith([]string{"KUBECONFIG=" + b.kubeconfig()}, "bash", append([]string{b.script(script)}, arguments...)...)
+}
+
+func (b *bench) kubeconfig() string {
+	var status struct {
+		Kubeconfig string `json:"kubeconfig"`
+	}
+	if err := json.Unmarshal([]byte(b.output("status", "--name", ours, "--output", "json")), &status); err != nil {
+		b.t.Fatal(err)
+	}
+	return status.Kubeconfig
+}
+
 // engineEnvironment is what a user of plain kind would have to set by hand on this host.
 func (b *bench) engineEnvironment() []string {
 	e, err := engine.Find(b.t.Context(), engine.Options{StateDir: b.t.TempDir(), Getenv: os.Getenv})

@@ -56,12 +56,14 @@ func (n Node) IPv4(ctx context.Context) (string, error) {
 // Exec runs argv as root on the node, in the node's own namespaces. Nil stdin and stdout are allowed. The error carries
 // what the command wrote to stderr.
 func (n Node) Exec(ctx context.Context, stdin io.Reader, stdout io.Writer, argv ...string) error {
-	args := []string{"exec", "--privileged"}
-	if stdin != nil {
-		args = append(args, "--interactive")
+	cmd := n.inside(ctx, argv)
+	if cmd == nil {
+		args := []string{"exec", "--privileged"}
+		if stdin != nil {
+			args = append(args, "--interactive")
+		}
+		cmd = n.cluster.manager.engine.Command(ctx, append(append(args, n.id), argv...)...)
 	}
-	engine := n.cluster.manager.engine
-	cmd := engine.Command(ctx, append(append(args, n.id), argv...)...)
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, &stderr
 	err := cmd.Run()
