@@ -78,6 +78,14 @@ func scaleDNS(replicas int) func(context.Context, *sick) error {
 	return func(ctx context.Context, s *sick) error {
 		_, err := s.Owner.Kube.AppsV1().Deployments(metav1.NamespaceSystem).Patch(ctx, "coredns", types.MergePatchType,
 			fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas), metav1.PatchOptions{})
+		for err == nil {
+			var list *corev1.PodList
+			list, err = s.Owner.Kube.CoreV1().Pods(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
+			if err == nil && len(list.Items) == replicas {
+				return nil
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
 		return err
 	}
 }
@@ -155,6 +163,7 @@ func TestFaults(t *testing.T) {
 
 // underFault makes grades of both labs, two of each at a time, while the fault lasts.
 func underFault(t *testing.T, s *sick, f fault, solved, untouched *lab.Lab, each int) {
+	t.Helper()
 	ctx := t.Context()
 	healthy(t, s, solved)
 	if err := f.begin(ctx, s); err != nil {
@@ -180,7 +189,7 @@ func underFault(t *testing.T, s *sick, f fault, solved, untouched *lab.Lab, each
 	counts := map[report.Verdict]int{}
 	judge := func(l *lab.Lab, wrong ...report.Verdict) {
 		began := time.Now()
-		g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Site.Cluster, Timeout: 20 * time.Second}
+		g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Cluster, Timeout: 20 * time.Second}
 		r, err := g.Run(ctx, l)
 		mu.Lock()
 		defer mu.Unlock()
@@ -222,7 +231,7 @@ func healthy(t *testing.T, s *sick, solved *lab.Lab) {
 	t.Helper()
 	deadline := time.Now().Add(4 * time.Minute)
 	for {
-		g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Site.Cluster}
+		g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Cluster}
 		r, err := g.Run(t.Context(), solved)
 		if err == nil && r.ExitCode() == 0 && nodesReady(t.Context(), s) {
 			return

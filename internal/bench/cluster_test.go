@@ -48,6 +48,7 @@ func (b *bench) binary() {
 
 // loadFifty loads labs of the catalogue, again and again, with all their files and checks.
 func loadFifty(t *testing.T) {
+	t.Helper()
 	entries, err := lab.Catalogue(labs.FS())
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +86,7 @@ func (b *bench) image(name string) {
 
 // watchDisk returns a function that ends the watch and tells how many bytes more the disk held at its fullest.
 func watchDisk(t *testing.T) func() int64 {
+	t.Helper()
 	free := func() int64 {
 		var disk unix.Statfs_t
 		if err := unix.Statfs(t.TempDir(), &disk); err != nil {

@@ -36,7 +36,7 @@ func e2eCluster(t *testing.T) (c, blind *Cluster) {
 	t.Helper()
 	path := os.Getenv("KINDLAB_E2E_KUBECONFIG")
 	if path == "" {
-		t.Skip("KINDLAB_E2E_KUBECONFIG names no cluster")
+		t.Fatal("KINDLAB_E2E_KUBECONFIG names no cluster: run make e2e, or kindlab up and set it")
 	}
 	cfg, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {

@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,63 +18,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
-	"github.com/kindlab-dev/kindlab/internal/cluster"
-	"github.com/kindlab-dev/kindlab/internal/engine"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+	"github.com/kindlab-dev/kindlab/internal/site/sitetest"
 )
 
 const (
 	shop   = "probes-shop"
 	street = "probes-street"
 )
-
-// real connects to the cluster of KINDLAB_E2E_KUBECONFIG, which kindlab made. There is no skipping: a suite that
-// silently proves nothing is worse than one that fails.
-func real(t *testing.T) *check.Cluster {
-	t.Helper()
-	file := os.Getenv("KINDLAB_E2E_KUBECONFIG")
-	if file == "" {
-		t.Fatal("KINDLAB_E2E_KUBECONFIG names no file")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := check.Connect(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The file lies in the cluster's own folder: state/clusters/NAME/kubeconfig.
-	name, dir := filepath.Base(filepath.Dir(file)), filepath.Dir(filepath.Dir(filepath.Dir(file)))
-	e, err := engine.Find(t.Context(), engine.Options{StateDir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Activate(os.Setenv); err != nil {
-		t.Fatal(err)
-	}
-	made, err := cluster.NewManager(e, dir, nil, time.Now).Open(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session := probe.Open(func(ctx context.Context) ([]probe.Node, error) {
-		nodes, err := made.Nodes(ctx)
-		list := make([]probe.Node, len(nodes))
-		for i, n := range nodes {
-			list[i] = n
-		}
-		return list, err
-	})
-	t.Cleanup(func() { _ = session.Close() })
-	c.Prober = session
-	return c
-}
 
 // The pods of the shop, and one in the street: each answers over HTTP and UDP with its name.
 const scenery = `
@@ -157,7 +111,7 @@ func apply(t *testing.T, c *check.Cluster, manifests ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.Dynamic.Resource(m.Resource).Namespace(u.GetNamespace()).
+		_, err = c.Owner.Dynamic.Resource(m.Resource).Namespace(u.GetNamespace()).
 			Apply(t.Context(), u.GetName(), &u, metav1.ApplyOptions{FieldManager: "e2e", Force: true})
 		if err != nil {
 			t.Fatal(err)
@@ -165,9 +119,9 @@ func apply(t *testing.T, c *check.Cluster, manifests ...string) {
 	}
 }
 
-func remove(t *testing.T, c *check.Cluster, resource schema.GroupVersionResource, name string) {
+func remove(t *testing.T, c *check.Cluster, resource schema.GroupVersionResource) {
 	t.Helper()
-	err := c.Dynamic.Resource(resource).Namespace(shop).Delete(t.Context(), name, metav1.DeleteOptions{})
+	err := c.Owner.Dynamic.Resource(resource).Namespace(shop).Delete(t.Context(), "db", metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		t.Fatal(err)
 	}
@@ -243,7 +197,7 @@ func scene(t *testing.T, c *check.Cluster) {
 	t.Helper()
 	t.Cleanup(func() {
 		for _, ns := range []string{shop, street} {
-			if err := c.Kube.CoreV1().Namespaces().Delete(context.Background(), ns, metav1.DeleteOptions{}); err != nil {
+			if err := c.Owner.Kube.CoreV1().Namespaces().Delete(context.Background(), ns, metav1.DeleteOptions{}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -265,7 +219,8 @@ func scene(t *testing.T, c *check.Cluster) {
 }
 
 func TestProbesOnARealCluster(t *testing.T) {
-	c := real(t)
+	open, _ := sitetest.Open(t)
+	c := open.Cluster
 	scene(t, c)
 
 	t.Run("from the nodes", func(t *testing.T) { policyTables(t, c) })
@@ -303,13 +258,13 @@ func policyTables(t *testing.T, c *check.Cluster) {
 	for protocol, port := range map[string]int{"tcp": 8080, "udp": 8081} {
 		open := table(protocol, port, "front     allow", "guest     allow", "stranger  allow")
 		closed := table(protocol, port, "front     allow", "guest     deny", "stranger  deny")
-		remove(t, c, policies(), "db")
+		remove(t, c, policies())
 		want(t, c, open, "")
 		want(t, c, closed, "guest still reaches db; stranger still reaches db")
 		apply(t, c, denyDB)
 		want(t, c, closed, "")
 		want(t, c, open, "guest cannot reach db (")
-		remove(t, c, policies(), "db")
+		remove(t, c, policies())
 		want(t, c, open, "")
 		// Nobody listens there, not even for the pods themselves.
 		want(t, c, table(protocol, 9, "front     deny", "guest     deny", "stranger  deny"), "unknown: no positive control: pod db-")
@@ -381,7 +336,7 @@ func resolveKinds(t *testing.T, c *check.Cluster) {
 	want(t, c, `resolve: {from: {pods: app=db}, name: web, to: {service: web}}`, "gets no answer when it looks web up (dns-")
 	want(t, c, `resolve: {from: {pods: app=db}, name: old, absent: true}`, "gets no answer")
 	want(t, c, `http: {from: {pods: app=db}, url: "http://web/hostname"}`, "does not answer from pod db-")
-	remove(t, c, policies(), "db")
+	remove(t, c, policies())
 	want(t, c, `resolve: {from: {pods: app=db}, name: web, to: {service: web}}`, "")
 }
 
@@ -472,7 +427,7 @@ func quickLooks(t *testing.T, c *check.Cluster) {
 	follow("wrong")
 	apply(t, c, denyDB)
 	follow("right")
-	remove(t, c, policies(), "db")
+	remove(t, c, policies())
 	follow("wrong")
 }
 
@@ -480,7 +435,7 @@ func changeKinds(t *testing.T, c *check.Cluster) {
 	t.Helper()
 	base := `http: {from: {pods: app=front}, url: "http://web/hostname", by: {pods: app=web}, during: `
 	want(t, c, base+`{restart: deployment/web}}`, "")
-	list, err := c.Kube.CoreV1().Pods(shop).List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
+	list, err := c.Owner.Kube.CoreV1().Pods(shop).List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
 	if err != nil {
 		t.Fatal(err)
 	}

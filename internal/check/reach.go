@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
@@ -187,18 +188,35 @@ func (r reach) Run(ctx context.Context, c *Cluster) error {
 
 // pods lists those behind each name of the table.
 func (r reach) pods(ctx context.Context, c *Cluster) (from, to map[string][]corev1.Pod, err error) {
-	from, to = map[string][]corev1.Pod{}, map[string][]corev1.Pod{}
-	for _, name := range r.table.rows {
-		set := r.clients[name]
-		if from[name], err = set.running(ctx, c); err != nil {
-			return nil, nil, err
-		}
+	clients, servers := make([][]corev1.Pod, len(r.table.rows)), make([][]corev1.Pod, len(r.table.columns))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, name := range r.table.rows {
+		group.Go(func() (err error) {
+			set := r.clients[name]
+			clients[i], err = set.running(ctx, c)
+			return err
+		})
 	}
-	for _, name := range r.table.columns {
-		set := r.targets[name].set()
-		if to[name], err = set.running(ctx, c); err != nil {
-			return nil, nil, err
-		}
+	for i, name := range r.table.columns {
+		group.Go(func() (err error) {
+			t := r.targets[name]
+			set := t.set()
+			servers[i], err = set.running(ctx, c)
+			if f, none := errors.AsType[*Failure](err); none && t.Lookup != "" {
+				return fmt.Errorf("the cluster's DNS is down: %s", f.Is) // that is nobody's policy
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	from, to = map[string][]corev1.Pod{}, map[string][]corev1.Pod{}
+	for i, name := range r.table.rows {
+		from[name] = clients[i]
+	}
+	for i, name := range r.table.columns {
+		to[name] = servers[i]
 	}
 	return from, to, nil
 }

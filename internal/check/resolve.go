@@ -112,8 +112,10 @@ func (resolve) Changes() bool { return false }
 func (r resolve) Objects() []Dependency {
 	ns := r.from.Namespace
 	deps := []Dependency{
-		r.from.object(), {Resource: services, Namespace: ns},
-		{Resource: endpointSlices, Namespace: ns}, {Resource: policies, Namespace: ns},
+		r.from.object(),
+		{Resource: services, Namespace: ns},
+		{Resource: endpointSlices, Namespace: ns},
+		{Resource: policies, Namespace: ns},
 	}
 	if r.pods != nil {
 		deps = append(deps, r.pods.object())

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -237,7 +238,7 @@ func (r Rollout) waiting(ctx context.Context, c *Cluster, p progress, f *Failure
 	}
 	f.Is += " (" + strings.Join(why, "; ") + ")"
 	if link, err := c.walker().Workload(ctx, r.Ref.Kind, r.Ref.Namespace, r.Ref.Name); err == nil && link != nil {
-		f.Look, f.More = link.Look, append(link.Chain, link.Is)
+		f.Look, f.More = link.Look, slices.Concat(link.Chain, []string{link.Is})
 	}
 	return f
 }

@@ -27,7 +27,7 @@ func running(t *testing.T) *Cluster {
 	t.Helper()
 	file := os.Getenv("KINDLAB_E2E_KUBECONFIG")
 	if file == "" {
-		t.Skip("KINDLAB_E2E_KUBECONFIG names no cluster")
+		t.Fatal("KINDLAB_E2E_KUBECONFIG names no cluster: run make e2e, or kindlab up and set it")
 	}
 	folder := filepath.Dir(file)
 	state := filepath.Dir(filepath.Dir(folder))

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +15,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	netv1 "k8s.io/api/networking/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/grade"
@@ -160,8 +156,8 @@ func (s *sights) see(c report.Change) bool {
 	return true
 }
 
-// until waits for a task to stand as wanted, and returns since when it does.
-func (s *sights) until(task string, verdicts ...report.Verdict) time.Time {
+// until waits for a task to stand as wanted.
+func (s *sights) until(task string, verdicts ...report.Verdict) {
 	s.t.Helper()
 	deadline := time.Now().Add(90 * time.Second)
 	for time.Now().Before(deadline) {
@@ -180,7 +176,6 @@ func (s *sights) until(task string, verdicts ...report.Verdict) time.Time {
 		time.Sleep(2 * time.Millisecond)
 	}
 	s.t.Fatalf("task %s is %s, want %v", task, s.now[task], verdicts)
-	return time.Time{}
 }
 
 func (s *sights) forget() {
@@ -221,68 +216,6 @@ func watched(t *testing.T, tasks ...string) (*check.Cluster, *sights) {
 	return c, s
 }
 
-func dish(t *testing.T, c *check.Cluster, what string) (accepted time.Time) {
-	t.Helper()
-	patch := fmt.Sprintf(`{"data":{"dish":%q}}`, what)
-	_, err := c.Owner.Kube.CoreV1().ConfigMaps(namespace).Patch(t.Context(), "menu", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return time.Now()
-}
-
-func TestWatchBenchObject(t *testing.T) {
-	c, s := watched(t, "menu")
-	var took []time.Duration
-	for range rounds {
-		s.until("menu", report.Failed)
-		accepted := dish(t, c, "soup")
-		took = append(took, s.until("menu", report.Passed).Sub(accepted))
-		dish(t, c, "stew")
-	}
-	p50, p95 := percentiles(took)
-	t.Logf("bench watch-object p50=%d ms p95=%d ms (%d rounds)", p50.Milliseconds(), p95.Milliseconds(), rounds)
-	if p50 > 150*time.Millisecond || p95 > 400*time.Millisecond {
-		t.Error("slower than p50 150 ms, p95 400 ms")
-	}
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	t.Logf("bench watch-memory rss=%d MB heap=%d MB", resident(t), m.HeapAlloc>>20)
-	if rss := resident(t); rss > 120 {
-		t.Errorf("%d MB resident, want less than 120", rss)
-	}
-}
-
-func TestWatchBenchTraffic(t *testing.T) {
-	c, s := watched(t, "closed")
-	policies := c.Owner.Kube.NetworkingV1().NetworkPolicies(namespace)
-	deny := &netv1.NetworkPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: "deny"},
-		Spec: netv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "door"}},
-			PolicyTypes: []netv1.PolicyType{netv1.PolicyTypeIngress},
-		},
-	}
-	var took []time.Duration
-	for range rounds {
-		s.until("closed", report.Failed)
-		if _, err := policies.Create(t.Context(), deny, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		accepted := time.Now()
-		took = append(took, s.until("closed", report.Passed).Sub(accepted))
-		if err := policies.Delete(t.Context(), "deny", metav1.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p50, p95 := percentiles(took)
-	t.Logf("bench watch-traffic p50=%d ms p95=%d ms (%d rounds)", p50.Milliseconds(), p95.Milliseconds(), rounds)
-	if p95 > 1500*time.Millisecond {
-		t.Errorf("slower than p95 1500 ms: %v", took)
-	}
-}
-
 // A restart of what has passed is no failure at any time.
 func TestNoFlashOfRed(t *testing.T) {
 	c, s := watched(t, "web", "sells")
@@ -309,26 +242,4 @@ func TestNoFlashOfRed(t *testing.T) {
 		}
 	}
 	t.Logf("20 rollouts: %v", count)
-}
-
-func percentiles(all []time.Duration) (p50, p95 time.Duration) {
-	slices.Sort(all)
-	return all[len(all)/2], all[len(all)*95/100]
-}
-
-// resident is the memory of this process, in MB.
-func resident(t *testing.T) int {
-	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		var kb int
-		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kb); err == nil {
-			return kb >> 10
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
 }

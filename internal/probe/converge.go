@@ -38,7 +38,7 @@ func Converge(ctx context.Context, probe func(context.Context, []Job) []Outcome,
 			var next <-chan Outcome
 			for streak := 0; ; {
 				now := next
-				if next = nil; now == nil {
+				if now == nil {
 					now = attempt()
 				}
 				out[i], next = overlapping(now, attempt, streak+1 < e.Streak)

@@ -130,7 +130,7 @@ func TestConvergeWaitsForSilenceOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
-		silent := func(_ context.Context, jobs []Job) []Outcome {
+		silent := func(context.Context, []Job) []Outcome {
 			asked.Add(1)
 			time.Sleep(700 * time.Millisecond)
 			return []Outcome{{Result: dial.Timeout}}
@@ -149,7 +149,7 @@ func TestConvergeKeepsOrderAmongOverlappingAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		says := []Result{dial.OK, dial.Refused, dial.Refused, dial.Refused}
-		late := func(_ context.Context, jobs []Job) []Outcome {
+		late := func(context.Context, []Job) []Outcome {
 			n := asked.Add(1)
 			time.Sleep(2 * overlap)
 			return []Outcome{{Result: says[min(int(n), len(says))-1]}}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
@@ -145,8 +146,8 @@ func (l *link) ask(ctx context.Context, j Job) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("sending a job: %w", err)
 	}
-	send := l.send
-	for line := append(b, '\n'); ; {
+	send, line := l.send, slices.Concat(b, []byte{'\n'})
+	for {
 		select {
 		case send <- line:
 			send = nil // sent: from now on only the answer is waited for

@@ -21,9 +21,9 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
-func podWith(name, ip string, state *corev1.ContainerState) *corev1.Pod {
+func podWith(ip string, state *corev1.ContainerState) *corev1.Pod {
 	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: types.UID("web")},
 		Status:     corev1.PodStatus{Phase: corev1.PodRunning, PodIP: ip},
 	}
 	if state != nil {
@@ -45,12 +45,12 @@ func TestEachPodGetsOneContainer(t *testing.T) {
 		adds bool
 		err  string
 	}{
-		{"one of an earlier session", podWith("web", "10.0.0.1", &running), Job{PodIP: "10.0.0.1"}, false, ""},
-		{"none yet", podWith("web", "10.0.0.1", nil), Job{PodIP: "10.0.0.1"}, true, ""},
-		{"one that has ended", podWith("web", "10.0.0.1", &ended), Job{PodIP: "10.0.0.1"}, true, ""},
-		{"one without its image", podWith("web", "10.0.0.1", &pulling), Job{PodIP: "10.0.0.1"}, false, "container kindlab-probe-abc of pod shop/web does not start: ErrImagePull no route"},
-		{"no such pod", podWith("web", "10.0.0.1", nil), Job{PodIP: "10.0.0.2"}, false, "no pod with address 10.0.0.2 is running"},
-		{"another pod of that address", podWith("web", "10.0.0.1", nil), Job{PodIP: "10.0.0.1", PodUID: "db"}, false, "no pod with address 10.0.0.1 is running"},
+		{"one of an earlier session", podWith("10.0.0.1", &running), Job{PodIP: "10.0.0.1"}, false, ""},
+		{"none yet", podWith("10.0.0.1", nil), Job{PodIP: "10.0.0.1"}, true, ""},
+		{"one that has ended", podWith("10.0.0.1", &ended), Job{PodIP: "10.0.0.1"}, true, ""},
+		{"one without its image", podWith("10.0.0.1", &pulling), Job{PodIP: "10.0.0.1"}, false, "container kindlab-probe-abc of pod shop/web does not start: ErrImagePull no route"},
+		{"no such pod", podWith("10.0.0.1", nil), Job{PodIP: "10.0.0.2"}, false, "no pod with address 10.0.0.2 is running"},
+		{"another pod of that address", podWith("10.0.0.1", nil), Job{PodIP: "10.0.0.1", PodUID: "db"}, false, "no pod with address 10.0.0.1 is running"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestEachPodGetsOneContainer(t *testing.T) {
 
 func TestAForbiddenContainerIsTrouble(t *testing.T) {
 	t.Parallel()
-	kube := kubefake.NewClientset(podWith("web", "10.0.0.1", nil))
+	kube := kubefake.NewClientset(podWith("10.0.0.1", nil))
 	kube.PrependReactor("update", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "web", errors.New("no"))
 	})

@@ -4,10 +4,8 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -34,7 +32,7 @@ func realCluster(t *testing.T) *check.Cluster {
 	t.Helper()
 	path := os.Getenv("KINDLAB_E2E_KUBECONFIG")
 	if path == "" {
-		t.Skip("KINDLAB_E2E_KUBECONFIG names no cluster")
+		t.Fatal("KINDLAB_E2E_KUBECONFIG names no cluster: run make e2e, or kindlab up and set it")
 	}
 	cfg, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {
@@ -319,80 +317,6 @@ func customResource(t *testing.T, c *check.Cluster, ns string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestResetIsFast measures a reset beside the way without kindlab, in turns.
-func TestResetIsFast(t *testing.T) {
-	c, l := realCluster(t), bakery(t)
-	o := started(t, c, l)
-	var resets, wipes, setups, others []time.Duration
-	for range 5 {
-		began := time.Now()
-		if err := Reset(t.Context(), c, l, o); err != nil {
-			t.Fatal(err)
-		}
-		resets = append(resets, time.Since(began))
-	}
-	all, err := discover(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		began := time.Now()
-		if err := wipeAll(t.Context(), c, l, all.namespaced, &notes{}); err != nil {
-			t.Fatal(err)
-		}
-		wipes = append(wipes, time.Since(began))
-		began = time.Now()
-		if err := errors.Join(Perform(t.Context(), c, l, Step{Apply: l.Setup.Apply}, nil), ready(t.Context(), asOwner(c), l)); err != nil {
-			t.Fatal(err)
-		}
-		setups = append(setups, time.Since(began))
-		if err := Reset(t.Context(), c, l, o); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 3 {
-		others = append(others, byHand(t))
-	}
-	t.Logf("reset: median %s of %v", median(resets), resets)
-	t.Logf("wipe alone: median %s of %v", median(wipes), wipes)
-	t.Logf("setup alone, pods and volumes included: median %s of %v", median(setups), setups)
-	t.Logf("kubectl delete ns + apply + wait: median %s of %v", median(others), others)
-	t.Logf("%.1f times faster", median(others).Seconds()/median(resets).Seconds())
-	if median(resets) > 2*time.Second || median(resets)*5 > median(others) {
-		t.Errorf("a reset takes %s, want under 2s and a fifth of %s", median(resets), median(others))
-	}
-}
-
-// byHand does with kubectl what a reset does, and no more.
-func byHand(t *testing.T) time.Duration {
-	t.Helper()
-	file := t.TempDir() + "/all.yaml"
-	if err := os.WriteFile(file, bakeryFiles()["stage/bakery/setup/all.yaml"].Data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	kubectl := func(args ...string) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", os.Getenv("KINDLAB_E2E_KUBECONFIG")}, args...)...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("kubectl %v: %v: %s", args, err, out)
-		}
-	}
-	began := time.Now()
-	kubectl("delete", "ns", "stage-bakery")
-	kubectl("create", "ns", "stage-bakery")
-	kubectl("-n", "stage-bakery", "apply", "-f", file)
-	kubectl("-n", "stage-bakery", "rollout", "status", "statefulset/db")
-	kubectl("-n", "stage-bakery", "wait", "--for=condition=Available", "deployment", "--all", "--timeout=60s")
-	took := time.Since(began)
-	kubectl("label", "ns", "stage-bakery", "kindlab.dev/lab=stage.bakery")
-	return took
-}
-
-func median(list []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(list))
-	return sorted[len(sorted)/2]
 }
 
 func zero() *resource.Quantity { return resource.NewQuantity(0, resource.DecimalSI) }

@@ -16,7 +16,7 @@ import (
 
 // Open connects to the cluster that KINDLAB_E2E_CLUSTER names, until the test ends. A test without one fails: it never
 // passes by being skipped.
-func Open(t testing.TB) (*site.Site, *engine.Engine) {
+func Open(t *testing.T) (*site.Site, *engine.Engine) {
 	t.Helper()
 	name := os.Getenv("KINDLAB_E2E_CLUSTER")
 	if name == "" {
@@ -35,7 +35,7 @@ func Open(t testing.TB) (*site.Site, *engine.Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Activate(os.Setenv); err != nil {
+	if err := e.Activate(func(name, value string) error { t.Setenv(name, value); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	c, err := cluster.NewManager(e, state, nil, time.Now).Open(t.Context(), name)
