@@ -38,6 +38,11 @@ func TestBench(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, root: root, kindlab: filepath.Join(root, "bin/kindlab")}
+	t.Cleanup(func() { // also what was measured before something failed
+		if err := write(os.Stdout, b.rows); err != nil {
+			t.Error(err)
+		}
+	})
 	image := strings.TrimSpace(b.output("image", "build", "--quiet"))
 	b.binary()
 	b.image(image)
@@ -47,9 +52,6 @@ func TestBench(t *testing.T) {
 	b.reset()
 	b.watch()
 	b.run("down", "--name", ours)
-	if err := write(os.Stdout, b.rows); err != nil {
-		t.Fatal(err)
-	}
 	for _, r := range b.rows {
 		if !r.kept() {
 			t.Errorf("%s: %.3f × the baseline, at most %.3f is claimed", r.what, r.ratio(), r.limit)

@@ -168,7 +168,7 @@ func (s *sights) until(task string, verdicts ...report.Verdict) {
 			}
 			if slices.Contains(verdicts, last.verdict) {
 				s.mu.Unlock()
-				return last.at
+				return
 			}
 			break
 		}

@@ -9,7 +9,8 @@ connect() {
     --image-pull-policy=IfNotPresent --restart=Never --rm --attach --quiet --command -- \
     /agnhost connect "$2:8080" --timeout=3s >/dev/null 2>&1
 }
-allowed() { connect "$@" || { echo "denied: $*" >&2; exit 1; }; }
+# A new pod is refused until the network knows it.
+allowed() { connect "$@" || connect "$@" || connect "$@" || { echo "denied: $*" >&2; exit 1; }; }
 denied() { ! connect "$@" && ! connect "$@" || { echo "allowed: $*" >&2; exit 1; }; }
 
 db=$(address db) cache=$(address cache) queue=$(address queue)
