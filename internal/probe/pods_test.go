@@ -21,10 +21,10 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
-func podWith(ip string, state *corev1.ContainerState) *corev1.Pod {
+func podWith(state *corev1.ContainerState) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: types.UID("web")},
-		Status:     corev1.PodStatus{Phase: corev1.PodRunning, PodIP: ip},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.0.0.1"},
 	}
 	if state != nil {
 		p.Spec.EphemeralContainers = []corev1.EphemeralContainer{ephemeral(probeContainer + "abc")}
@@ -45,12 +45,12 @@ func TestEachPodGetsOneContainer(t *testing.T) {
 		adds bool
 		err  string
 	}{
-		{"one of an earlier session", podWith("10.0.0.1", &running), Job{PodIP: "10.0.0.1"}, false, ""},
-		{"none yet", podWith("10.0.0.1", nil), Job{PodIP: "10.0.0.1"}, true, ""},
-		{"one that has ended", podWith("10.0.0.1", &ended), Job{PodIP: "10.0.0.1"}, true, ""},
-		{"one without its image", podWith("10.0.0.1", &pulling), Job{PodIP: "10.0.0.1"}, false, "container kindlab-probe-abc of pod shop/web does not start: ErrImagePull no route"},
-		{"no such pod", podWith("10.0.0.1", nil), Job{PodIP: "10.0.0.2"}, false, "no pod with address 10.0.0.2 is running"},
-		{"another pod of that address", podWith("10.0.0.1", nil), Job{PodIP: "10.0.0.1", PodUID: "db"}, false, "no pod with address 10.0.0.1 is running"},
+		{"one of an earlier session", podWith(&running), Job{PodIP: "10.0.0.1"}, false, ""},
+		{"none yet", podWith(nil), Job{PodIP: "10.0.0.1"}, true, ""},
+		{"one that has ended", podWith(&ended), Job{PodIP: "10.0.0.1"}, true, ""},
+		{"one without its image", podWith(&pulling), Job{PodIP: "10.0.0.1"}, false, "container kindlab-probe-abc of pod shop/web does not start: ErrImagePull no route"},
+		{"no such pod", podWith(nil), Job{PodIP: "10.0.0.2"}, false, "no pod with address 10.0.0.2 is running"},
+		{"another pod of that address", podWith(nil), Job{PodIP: "10.0.0.1", PodUID: "db"}, false, "no pod with address 10.0.0.1 is running"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestEachPodGetsOneContainer(t *testing.T) {
 
 func TestAForbiddenContainerIsTrouble(t *testing.T) {
 	t.Parallel()
-	kube := kubefake.NewClientset(podWith("10.0.0.1", nil))
+	kube := kubefake.NewClientset(podWith(nil))
 	kube.PrependReactor("update", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "web", errors.New("no"))
 	})
