@@ -52,7 +52,7 @@ func (h httpCheck) Run(ctx context.Context, c *Cluster) error {
 // settle looks until what is seen can be believed, or once when the look is quick.
 func (h httpCheck) settle(ctx context.Context, c *Cluster, origins []origin, answerers []string, wait *patience) error {
 	for {
-		worst, err := h.look1(ctx, c, origins, answerers)
+		worst, err := h.askOnce(ctx, c, origins, answerers)
 		f, no := errors.AsType[*Failure](err)
 		switch {
 		case err == nil && h.unsure(ctx, c, answerers):
@@ -81,8 +81,8 @@ func (h httpCheck) unsure(ctx context.Context, c *Cluster, answerers []string) b
 	return h.by != nil && !h.deny && time.Since(c.lastChange(ctx, h.Objects())) < calm && !h.leadsOnlyTo(ctx, c, answerers)
 }
 
-// look1 asks once, in as many requests as that takes, and returns the outcome that was wrong beside its explanation.
-func (h httpCheck) look1(ctx context.Context, c *Cluster, origins []origin, answerers []string) (probe.Outcome, error) {
+// askOnce asks once, in as many requests as that takes, and returns the outcome that was wrong beside its explanation.
+func (h httpCheck) askOnce(ctx context.Context, c *Cluster, origins []origin, answerers []string) (probe.Outcome, error) {
 	switch {
 	case h.deny:
 		return h.denied(ctx, c, origins)
