@@ -225,7 +225,7 @@ func TestProbesOnARealCluster(t *testing.T) {
 
 	t.Run("from the nodes", func(t *testing.T) { policyTables(t, c) })
 	t.Run("from ephemeral containers", func(t *testing.T) {
-		session := probe.OpenPods(c.Kube, c.Config)
+		session := probe.OpenPods(c.Owner.Kube, c.Owner.Config)
 		t.Cleanup(func() { _ = session.Close() })
 		pods := *c
 		pods.Prober = session

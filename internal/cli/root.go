@@ -57,7 +57,7 @@ grades what you repair or build there with kubectl.`,
 	root.PersistentFlags().StringVar(&d.labsDir, "labs", d.labsDir, "Folder of labs to use in place of the built-in ones")
 	root.AddGroup(&cobra.Group{ID: groupLabs, Title: "Labs:"}, &cobra.Group{ID: groupClusters, Title: "Clusters:"})
 	root.AddCommand(newListCommand(d), newShowCommand(d), newStartCommand(d), newCheckCommand(d), newWatchCommand(d), newAnswerCommand(d),
-		newHintCommand(d), newSolutionCommand(d), newResetCommand(d), newStopCommand(d))
+		newHintCommand(d), newSolutionCommand(d), newDiffCommand(d), newResetCommand(d), newStopCommand(d))
 	root.AddCommand(newUpCommand(d), newDownCommand(d), newStatusCommand(d), newDoctorCommand(d), newImageCommand(d),
 		newKubectlCommand(d))
 	root.AddCommand(newVersionCommand(d))
