@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -104,7 +105,16 @@ func takeRights(ctx context.Context, s *sick) (err error) {
 	if s.binding, err = bindings.Get(ctx, graderName, metav1.GetOptions{}); err != nil {
 		return err
 	}
-	return bindings.Delete(ctx, graderName, metav1.DeleteOptions{})
+	if err = bindings.Delete(ctx, graderName, metav1.DeleteOptions{}); err != nil {
+		return err
+	}
+	for !apierrors.IsForbidden(err) { // the API server's authorizer learns of it by a watch
+		if _, err = s.Kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{}); err != nil && !apierrors.IsForbidden(err) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil
 }
 
 func giveRights(ctx context.Context, s *sick) error {

@@ -111,8 +111,9 @@ func clusterDNS() podSet { return podSet{Pods: "k8s-app=kube-dns", Namespace: me
 // serverName is a name that the cluster's DNS always has.
 const serverName = "kubernetes.default.svc.cluster.local"
 
-// namesAnswered is the positive control behind a name that is not answered: one of the cluster's name servers answers
-// itself, from inside its own network namespace. Any answer will do, also that there is no such name.
+// namesAnswered is the positive control behind a name that is not answered: every one of the cluster's name servers
+// answers itself, from inside its own network namespace. Any answer will do, also that there is no such name. One that
+// is silent is enough for doubt: the DNS Service goes on sending it every second question until its node is given up.
 func (c *Cluster) namesAnswered(ctx context.Context) error {
 	set := clusterDNS()
 	servers, err := set.running(ctx, c)
@@ -126,13 +127,13 @@ func (c *Cluster) namesAnswered(ctx context.Context) error {
 		jobs[i] = jobFrom(p)
 		jobs[i].Proto, jobs[i].Host, jobs[i].Server, jobs[i].Timeout = dial.DNS, serverName, p.Status.PodIP, allowTimeout
 	}
-	var last probe.Outcome
-	for _, last = range c.Prober.Probe(ctx, jobs) {
-		if last.Result == dial.OK || last.Result == dial.NXDomain {
-			return nil
+	for i, o := range c.Prober.Probe(ctx, jobs) {
+		if o.Result != dial.OK && o.Result != dial.NXDomain {
+			return fmt.Errorf("name server %s on node %s does not answer even itself (%s %s)",
+				servers[i].Name, servers[i].Spec.NodeName, o.Result, o.Detail)
 		}
 	}
-	return fmt.Errorf("the cluster's DNS does not answer even itself (%s %s)", last.Result, last.Detail)
+	return nil
 }
 
 // jobFrom begins a job that leaves from a pod.
