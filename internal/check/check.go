@@ -48,13 +48,14 @@ type Scope struct {
 	Namespaces []string // all of the lab's
 	Task       string   // the id of the task that asks; "" in safeguards
 	Kinds      Registry
+	Touches    []lab.Ref // what outside its namespaces the lab is about
 	// Files reads a file of the lab, by its path in the lab's folder; nil where there is no folder.
 	Files func(path string) ([]byte, error)
 }
 
 // ScopeOf is the scope of a lab's checks.
 func ScopeOf(l *lab.Lab) Scope {
-	s := Scope{Namespaces: l.Namespaces, Files: func(path string) ([]byte, error) { return file(l, path) }}
+	s := Scope{Namespaces: l.Namespaces, Touches: l.Touches, Files: func(path string) ([]byte, error) { return file(l, path) }}
 	if len(l.Namespaces) > 0 {
 		s.Namespace = l.Namespaces[0]
 	}

@@ -45,12 +45,19 @@ spec:
 // check's first, and its text is indented by six.
 func compile(t *testing.T, text string) (Check, []string) {
 	t.Helper()
+	return compileAbout(t, nil, text)
+}
+
+// compileAbout compiles a check of a lab that touches objects outside its namespaces.
+func compileAbout(t *testing.T, touches []lab.Ref, text string) (Check, []string) {
+	t.Helper()
 	yaml := head + "    - " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n      ") + "\n"
 	labs, err := lab.Catalogue(fstest.MapFS{"basics/one/lab.yaml": {Data: []byte(yaml)}})
 	if err != nil {
 		t.Fatalf("reading the lab around the check: %v", err)
 	}
 	kinds := Builtin()
+	labs[0].Touches = touches
 	s := ScopeOf(labs[0])
 	s.Task = labs[0].Tasks[0].ID
 	c, problems := kinds.Compile(s, labs[0].Tasks[0].Checks[0])

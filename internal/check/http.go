@@ -65,7 +65,7 @@ func (httpKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	problems := n.Decode(&p)
 	h := httpCheck{
 		outside: p.Outside, url: p.URL, status: p.Status, by: p.By, every: p.Every, deny: p.Deny,
-		share: p.Share, during: p.During, namespace: s.Namespace, past: &past{},
+		share: p.Share, during: p.During, namespace: s.Namespace, about: focusOf(s.Touches), past: &past{},
 	}
 	if h.status == 0 {
 		h.status = 200
@@ -195,6 +195,7 @@ type httpCheck struct {
 	// The Service that the URL's host names, for following the chain behind it.
 	service, namespace string
 	replica            string // the pod's part of a name such as web-0.web
+	about              focus
 	past               *past
 }
 
@@ -202,7 +203,8 @@ func (h httpCheck) Changes() bool { return h.during != nil }
 
 func (h httpCheck) Objects() []Dependency {
 	ns := h.namespace
-	deps := []Dependency{{Resource: services, Namespace: ns}, {Resource: endpointSlices, Namespace: ns}, {Resource: policies, Namespace: ns}}
+	deps := append(h.about.objects(), Dependency{Resource: services, Namespace: ns},
+		Dependency{Resource: endpointSlices, Namespace: ns}, Dependency{Resource: policies, Namespace: ns})
 	for _, set := range []*podSet{h.from, h.by} {
 		if set != nil {
 			deps = append(deps, set.object())

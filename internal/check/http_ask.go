@@ -43,7 +43,7 @@ func (h httpCheck) Run(ctx context.Context, c *Cluster) error {
 	if err == nil && !h.deny || no && f.Settling || err != nil && !no {
 		return err
 	}
-	if unsound := c.sound(ctx, h.nodes(origins, clients)...); unsound != nil {
+	if unsound := c.sound(ctx, h.about, h.nodes(origins, clients)...); unsound != nil {
 		return unsound
 	}
 	return err
@@ -321,34 +321,4 @@ func (h httpCheck) fromNodes(ctx context.Context, c *Cluster) ([]origin, error) 
 func isAddress(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil
-}
-
-// failure explains one wrong answer.
-func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe.Outcome) error {
-	f := &Failure{Want: fmt.Sprintf("status %d", h.status), Look: h.look()}
-	switch {
-	case o.Result == dial.NotHTTP:
-		f.Is = fmt.Sprintf("what answers at %s %s does not speak HTTP", h.url, from.name)
-		f.More = []string{printable(o.Detail)}
-	case o.Result != dial.OK:
-		f.Is = fmt.Sprintf("%s does not answer %s (%s)", h.url, from.name, o.Result)
-		f.More = []string{o.Detail}
-	case o.Status != h.status:
-		f.Is = fmt.Sprintf("%s answers %s with status %d", h.url, from.name, o.Status)
-	case h.body != nil && !h.body.matches(o.Body):
-		f.Is = fmt.Sprintf("%s answers %s with %q", h.url, from.name, brief(o.Body))
-		f.Want = "a body that " + h.body.String()
-	default:
-		f.Is = fmt.Sprintf("%s is answered by %s", h.url, brief(o.Body))
-		f.Want = fmt.Sprintf("only pods with labels %s", h.by.Pods)
-	}
-	if o.Result == dial.OK {
-		return f
-	}
-	if o.Result == dial.DNSTimeout || o.Result == dial.DNSRefused || o.Result == dial.DNSFailed {
-		if err := c.namesAnswered(ctx); err != nil {
-			return err
-		}
-	}
-	return f.explained(h.trail(ctx, c, from, o))
 }

@@ -58,7 +58,7 @@ func TestHTTPWhereNamesAreNotAnswered(t *testing.T) {
 	check := mustCompile(t, bakery+"}")
 	for server, want := range map[dial.Result]verdict{
 		dial.OK:      {failure: "http://bread/hostname does not answer from pod till-1 (dns-timeout)"},
-		dial.Refused: {unknown: "the cluster's DNS does not answer even itself"},
+		dial.Refused: {unknown: "coredns-1 on node n1 does not answer even itself"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c, _, _ := clusterOf(append(bakers(), nameServer())...)

@@ -55,19 +55,10 @@ type reachParams struct {
 	Expect  tableText         `yaml:"expect,required" doc:"the table: a line with from and targets, then one line for each client"`
 }
 
-// target is where packets go: pods on a port, or the cluster's DNS for a name.
-type target struct {
-	Pods      string `yaml:"pods" doc:"label selector of the pods, such as app=db"`
-	Namespace string `yaml:"namespace" doc:"of the pods; the lab's first unless told"`
-	Port      int    `yaml:"port" doc:"port of the pods, 1 to 65535"`
-	Protocol  string `yaml:"protocol" doc:"tcp (the default) or udp"`
-	Lookup    string `yaml:"lookup" doc:"in place of pods and port: a name; allow means that it resolves"`
-}
-
 func (reachKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	var p reachParams
 	problems := n.Decode(&p)
-	r := reach{clients: map[string]podSet{}, targets: map[string]target{}, past: &past{}}
+	r := reach{clients: map[string]podSet{}, targets: map[string]target{}, about: focusOf(s.Touches), past: &past{}}
 	for _, name := range sortedKeys(p.Clients) {
 		set := p.Clients[name]
 		problems = append(problems, set.compile(s, n.Field("clients").Field(name))...)
@@ -85,46 +76,18 @@ func (reachKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	return r, problems
 }
 
-func (t *target) compile(s Scope, n lab.Node) lab.Problems {
-	if t.Lookup != "" {
-		if t.Pods != "" || t.Port != 0 {
-			return lab.Problems{n.Problem("expected either lookup, or pods and port")}
-		}
-		// Cluster DNS is what answers: its pods are the positive control.
-		set := clusterDNS()
-		t.Namespace, t.Pods = set.Namespace, set.Pods
-		return nil
-	}
-	var problems lab.Problems
-	if t.Port < 1 || t.Port > 65535 {
-		problems = append(problems, n.Field("port").Problem("expected a port from 1 to 65535, found %d", t.Port))
-	}
-	switch t.Protocol {
-	case "":
-		t.Protocol = "tcp"
-	case "tcp", "udp":
-	default:
-		problems = append(problems, n.Field("protocol").Problem("expected tcp or udp, found %q", t.Protocol))
-	}
-	set := t.set()
-	problems = append(problems, set.compile(s, n)...)
-	t.Namespace = set.Namespace
-	return problems
-}
-
-func (t target) set() podSet { return podSet{Pods: t.Pods, Namespace: t.Namespace} }
-
 type reach struct {
 	clients map[string]podSet
 	targets map[string]target
 	table   table
+	about   focus
 	past    *past
 }
 
 func (reach) Changes() bool { return false }
 
 func (r reach) Objects() []Dependency {
-	var deps []Dependency
+	deps := r.about.objects()
 	seen := map[string]bool{}
 	add := func(set podSet) {
 		deps = append(deps, set.object())
@@ -179,7 +142,7 @@ func (r reach) Run(ctx context.Context, c *Cluster) error {
 	}
 	r.past.note(start, err == nil)
 	if !no || !f.Settling {
-		if unsound := c.sound(ctx, nodesOf(flat(from), flat(to))...); unsound != nil {
+		if unsound := c.sound(ctx, r.about, nodesOf(flat(from), flat(to))...); unsound != nil {
 			return unsound
 		}
 	}
@@ -202,7 +165,7 @@ func (r reach) pods(ctx context.Context, c *Cluster) (from, to map[string][]core
 			t := r.targets[name]
 			set := t.set()
 			servers[i], err = set.running(ctx, c)
-			if f, none := errors.AsType[*Failure](err); none && t.Lookup != "" {
+			if f, none := errors.AsType[*Failure](err); none && t.Lookup != "" && !r.about.dns {
 				return fmt.Errorf("the cluster's DNS is down: %s", f.Is) // that is nobody's policy
 			}
 			return err
@@ -259,6 +222,12 @@ func (r reach) controlled(servers []cell, controls []probe.Expectation, out []pr
 				Is:   fmt.Sprintf("pod %s does not answer even itself on port %d yet", server, e.Job.Port),
 				Look: set.look(), Settling: true,
 			}
+		case o.Result.Named() && r.about.dns && r.targets[servers[i].column].Lookup != "":
+			set := clusterDNS()
+			return &Failure{
+				Is:   fmt.Sprintf("name server %s does not answer even itself (%s)", server, o.Result),
+				Look: set.look(), More: []string{o.Detail},
+			}
 		default:
 			return fmt.Errorf("no positive control: pod %s does not answer even itself on port %d (%s %s), so a refusal proves nothing",
 				server, e.Job.Port, o.Result, o.Detail)
@@ -275,17 +244,6 @@ func (r reach) expectation(a, b corev1.Pod, t target, allow bool) probe.Expectat
 		e.Accept = func(o probe.Outcome) bool { return o.Result.Denied() }
 	}
 	return e
-}
-
-func (t target) job(a, b corev1.Pod) probe.Job {
-	j := jobFrom(a)
-	j.Timeout = allowTimeout
-	if t.Lookup != "" {
-		j.Proto, j.Host = dial.DNS, t.Lookup
-		return j
-	}
-	j.Proto, j.Host, j.Port = dial.Proto(t.Protocol), b.Status.PodIP, t.Port
-	return j
 }
 
 // controls are the probes that a denial rests on: each target answers itself,

@@ -57,7 +57,7 @@ func (resolveKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	var p resolveParams
 	problems := n.Decode(&p)
 	problems = append(problems, p.From.compile(s, n.Field("from"))...)
-	r := resolve{from: p.From, name: p.Name, absent: p.Absent, past: &past{}}
+	r := resolve{from: p.From, name: p.Name, absent: p.Absent, about: focusOf(s.Touches), past: &past{}}
 	if p.Absent && p.To != nil {
 		problems = append(problems, n.Field("absent").Problem("expected either to or absent: true"))
 	}
@@ -104,6 +104,7 @@ type resolve struct {
 	pods    *podSet
 	address string
 	cname   string
+	about   focus
 	past    *past
 }
 
@@ -111,12 +112,12 @@ func (resolve) Changes() bool { return false }
 
 func (r resolve) Objects() []Dependency {
 	ns := r.from.Namespace
-	deps := []Dependency{
+	deps := append(r.about.objects(), []Dependency{
 		r.from.object(),
 		{Resource: services, Namespace: ns},
 		{Resource: endpointSlices, Namespace: ns},
 		{Resource: policies, Namespace: ns},
-	}
+	}...)
 	if r.pods != nil {
 		deps = append(deps, r.pods.object())
 	}
@@ -144,7 +145,7 @@ func (r resolve) Run(ctx context.Context, c *Cluster) error {
 			return nil
 		}
 		if f.Settling = f.Settling || wait.disbelieves(worst); !f.Settling {
-			if unsound := c.sound(ctx, nodesOf(clients)...); unsound != nil {
+			if unsound := c.sound(ctx, r.about, nodesOf(clients)...); unsound != nil {
 				return unsound
 			}
 			return err
@@ -280,7 +281,7 @@ func (r resolve) judge(ctx context.Context, c *Cluster, from corev1.Pod, o probe
 		f.Is, f.Want = fmt.Sprintf("%s does not resolve in pod %s (%s)", r.name, from.Name, o.Result), r.wanted(want)
 	case o.Result != dial.OK:
 		// A question that gets no answer: is it this pod's, or everybody's?
-		if err := c.namesAnswered(ctx); err != nil {
+		if err := c.namesAnswered(ctx, r.about); err != nil {
 			return fmt.Errorf("looking %s up from pod %s: %w", r.name, from.Name, err)
 		}
 		f.Is, f.Want = fmt.Sprintf("pod %s gets no answer when it looks %s up (%s)", from.Name, r.name, o.Result), r.wanted(want)

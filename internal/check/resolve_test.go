@@ -58,7 +58,7 @@ func TestResolve(t *testing.T) {
 		{name: "another alias", text: from + "to: {cname: bread.example}}", bread: probe.Outcome{Result: dial.OK, CName: "cake.example"}, want: verdict{failure: "bread is an alias of cake.example in pod till-1, want an alias of bread.example"}},
 		{name: "no such name", text: from + "to: {service: bread}}", bread: ends(dial.NXDomain), want: verdict{failure: "bread does not resolve in pod till-1 (dns-nxdomain)"}},
 		{name: "no answer for the learner's reason", text: from + "to: {service: bread}}", bread: ends(dial.DNSTimeout), server: ends(dial.NXDomain), want: verdict{failure: "pod till-1 gets no answer when it looks bread up (dns-timeout)"}},
-		{name: "no answer for anybody", text: from + "to: {service: bread}}", bread: ends(dial.DNSTimeout), server: ends(dial.DNSTimeout), want: verdict{unknown: "the cluster's DNS does not answer even itself (dns-timeout"}},
+		{name: "no answer for anybody", text: from + "to: {service: bread}}", bread: ends(dial.DNSTimeout), server: ends(dial.DNSTimeout), want: verdict{unknown: "coredns-1 on node n1 does not answer even itself (dns-timeout"}},
 		{name: "no name server", text: from + "to: {service: bread}}", objects: append(bakers(), service("bread", "10.96.0.9", 80)), bread: ends(dial.DNSRefused), want: verdict{unknown: "the cluster's DNS is down"}},
 		{name: "trouble of the prober", text: from + "to: {service: bread}}", bread: ends(dial.Error), want: verdict{unknown: "looking bread up from pod till-1: so it was"}},
 

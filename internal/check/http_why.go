@@ -1,0 +1,39 @@
+package check
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+)
+
+// failure explains one wrong answer.
+func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe.Outcome) error {
+	f := &Failure{Want: fmt.Sprintf("status %d", h.status), Look: h.look()}
+	switch {
+	case o.Result == dial.NotHTTP:
+		f.Is = fmt.Sprintf("what answers at %s %s does not speak HTTP", h.url, from.name)
+		f.More = []string{printable(o.Detail)}
+	case o.Result != dial.OK:
+		f.Is = fmt.Sprintf("%s does not answer %s (%s)", h.url, from.name, o.Result)
+		f.More = []string{o.Detail}
+	case o.Status != h.status:
+		f.Is = fmt.Sprintf("%s answers %s with status %d", h.url, from.name, o.Status)
+	case h.body != nil && !h.body.matches(o.Body):
+		f.Is = fmt.Sprintf("%s answers %s with %q", h.url, from.name, brief(o.Body))
+		f.Want = "a body that " + h.body.String()
+	default:
+		f.Is = fmt.Sprintf("%s is answered by %s", h.url, brief(o.Body))
+		f.Want = fmt.Sprintf("only pods with labels %s", h.by.Pods)
+	}
+	if o.Result == dial.OK {
+		return f
+	}
+	if o.Result == dial.DNSTimeout || o.Result == dial.DNSRefused || o.Result == dial.DNSFailed {
+		if err := c.namesAnswered(ctx, h.about); err != nil {
+			return err
+		}
+	}
+	return f.explained(h.trail(ctx, c, from, o))
+}
