@@ -2,9 +2,11 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -14,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/probe"
 )
 
 // canKind asks who may do what, as a truth table that the API server's own authorizer answers.
@@ -73,7 +76,7 @@ const everywhere = "*"
 func (canKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	var p canParams
 	problems := n.Decode(&p)
-	out := can{subjects: p.Subjects, actions: p.Actions}
+	out := can{subjects: p.Subjects, actions: p.Actions, past: &past{}}
 	for _, name := range sortedKeys(p.Subjects) {
 		who := p.Subjects[name]
 		problems = append(problems, who.compile(s, n.Field("subjects").Field(name))...)
@@ -121,6 +124,7 @@ type can struct {
 	subjects map[string]subject
 	actions  map[string]action
 	table    table
+	past     *past
 }
 
 func (can) Changes() bool { return false }
@@ -149,8 +153,13 @@ func (c can) Objects() []Dependency {
 	return deps
 }
 
-// maxReviews is how many questions are on their way to the API server at once.
-const maxReviews = 8
+const (
+	// maxReviews is how many questions are on their way to the API server at once.
+	maxReviews = 8
+	// spreading is how long an answer may still be that of an old role or binding: the API server's authorizer learns of
+	// new ones by a watch, and when they changed is known to the second.
+	spreading = 1500 * time.Millisecond
+)
 
 func (c can) Run(ctx context.Context, cl *Cluster) error {
 	for _, name := range c.table.rows {
@@ -174,13 +183,41 @@ func (c can) Run(ctx context.Context, cl *Cluster) error {
 			}
 		}
 	}
+	start, wait := time.Now(), cl.patience(ctx, c.Objects(), nil, c.past)
+	for again := false; ; again = true {
+		err := c.ask(ctx, cl, questions)
+		f, no := errors.AsType[*Failure](err)
+		if err != nil && !no {
+			return err
+		}
+		c.past.note(start, !no)
+		switch {
+		case no:
+			f.Settling = wait.disbelieves(probe.Outcome{})
+		case !again && time.Since(cl.lastChange(ctx, c.Objects())) < spreading:
+			f = &Failure{
+				Is:   "the rights are as they should be, and something changed a moment ago",
+				Look: "kubectl get rolebindings,clusterrolebindings -A -o wide", Settling: true,
+			}
+		}
+		switch {
+		case f == nil:
+			return nil
+		case !f.Settling, cl.Quick, pause(ctx, probe.Interval) != nil:
+			return f
+		}
+	}
+}
+
+// ask asks all questions once.
+func (c can) ask(ctx context.Context, cl *Cluster, questions []question) error {
 	answers := make([]authorizationv1.SubjectAccessReviewStatus, len(questions))
-	group, ctx := errgroup.WithContext(ctx)
+	group, asking := errgroup.WithContext(ctx)
 	group.SetLimit(maxReviews)
 	for i, q := range questions {
 		group.Go(func() error {
 			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: q.who.User, Groups: q.who.Groups, ResourceAttributes: &q.what}}
-			review, err := cl.Kube.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+			review, err := cl.Kube.AuthorizationV1().SubjectAccessReviews().Create(asking, review, metav1.CreateOptions{})
 			if err != nil {
 				return fmt.Errorf("asking what %s may do: %w", q.who.User, err)
 			}
@@ -266,6 +303,10 @@ func (a action) attributes(c *Cluster) (authorizationv1.ResourceAttributes, erro
 	if a.Resource == everywhere || a.Group == everywhere {
 		return out, nil
 	}
+	if group, virtual := impersonated(a); virtual {
+		out.Group, out.Namespace = group, ""
+		return out, nil
+	}
 	kinds, err := c.Mapper.KindsFor(schema.GroupVersionResource{Group: a.Group, Resource: a.Resource})
 	if meta.IsNoMatchError(err) {
 		c.Mapper.Reset() // it may be younger than what is known of the cluster
@@ -283,4 +324,19 @@ func (a action) attributes(c *Cluster) (authorizationv1.ResourceAttributes, erro
 		out.Namespace = ""
 	}
 	return out, nil
+}
+
+// impersonated returns the group of a resource that only exists to be impersonated: the API server lists no such
+// resources, and its authorizer knows them all the same.
+func impersonated(a action) (group string, virtual bool) {
+	if a.Verb != "impersonate" {
+		return "", false
+	}
+	switch a.Resource {
+	case "users", "groups":
+		return "", true
+	case "uids", "userextras":
+		return "authentication.k8s.io", true
+	}
+	return "", false
 }

@@ -5,12 +5,16 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 )
 
@@ -27,7 +31,7 @@ const whoCan = `can:
 func authorizer(t *testing.T, allowed map[string]bool, objects ...runtime.Object) (*Cluster, chan authorizationv1.SubjectAccessReviewSpec) {
 	t.Helper()
 	c, kube, _ := clusterOf(objects...)
-	asked := make(chan authorizationv1.SubjectAccessReviewSpec, 20)
+	asked := make(chan authorizationv1.SubjectAccessReviewSpec, 200)
 	kube.PrependReactor("create", "subjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		review := a.(clienttesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview).DeepCopy()
 		asked <- review.Spec
@@ -73,17 +77,26 @@ func TestCan(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := authorizer(t, tt.allowed, tt.objects...)
-			tt.want.check(t, mustCompile(t, whoCan).Run(t.Context(), c))
+			check := mustCompile(t, whoCan)
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := authorizer(t, tt.allowed, tt.objects...)
+				tt.want.check(t, check.Run(t.Context(), c))
+			})
 		})
 	}
 }
 
 func TestCanShowsTheTableAndTheCommand(t *testing.T) {
 	t.Parallel()
+	check := mustCompile(t, whoCan)
+	synctest.Test(t, func(t *testing.T) { canShows(t, check) })
+}
+
+func canShows(t *testing.T, check Check) {
+	t.Helper()
 	c, asked := authorizer(t, map[string]bool{"bot list pods": true, "bot patch deployments": true, "anna list pods": true, "anna patch deployments": false, "anna get nodes": false},
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bot"}})
-	f, _ := errors.AsType[*Failure](mustCompile(t, whoCan).Run(t.Context(), c))
+	f, _ := errors.AsType[*Failure](check.Run(t.Context(), c))
 	want := &Failure{
 		Is:   "bot is still allowed to patch deployments/scale web in namespace shop; anna is not allowed to patch deployments/scale web in namespace shop",
 		Look: "kubectl -n shop auth can-i patch deployments.apps/web --as=system:serviceaccount:shop:bot --subresource=scale",
@@ -105,6 +118,65 @@ func TestCanShowsTheTableAndTheCommand(t *testing.T) {
 		if spec.ResourceAttributes.Resource == "deployments" && spec.ResourceAttributes.Group != "apps" {
 			t.Errorf("asked for %+v, want the group apps", spec.ResourceAttributes)
 		}
+	}
+}
+
+// The API server's authorizer learns late of a new binding: what it says at first is not believed, neither way.
+func TestCanWaitsForTheAuthorizer(t *testing.T) {
+	t.Parallel()
+	bot := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bot"}}
+	const one = "can:\n  subjects: {bot: {serviceAccount: bot}}\n  actions: {read: {verb: list, resource: pods}}\n  expect: |\n    from  read\n    bot   "
+	for _, tt := range []struct {
+		name, want   string
+		first, later bool
+		quick        bool
+		is           verdict
+	}{
+		{name: "allowed a moment later", want: "allow", later: true},
+		{name: "denied a moment later", want: "deny", first: true},
+		{name: "never allowed", want: "allow", is: verdict{failure: "bot is not allowed to list pods"}},
+		{name: "not allowed at a glance", want: "allow", quick: true, later: true, is: verdict{failure: "bot is not allowed to list pods", settling: true}},
+		{name: "allowed at a glance, a moment after a change", want: "allow", first: true, quick: true, is: verdict{failure: "something changed a moment ago", settling: true}},
+		{name: "allowed a moment after a change, and then no more", want: "allow", first: true, is: verdict{failure: "bot is not allowed to list pods"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			check := mustCompile(t, one+tt.want)
+			synctest.Test(t, func(t *testing.T) {
+				binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "b"}}
+				now := metav1.Now()
+				binding.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &now}}
+				allowed := map[string]bool{"bot list pods": tt.first}
+				c, asked := authorizer(t, allowed, bot, binding)
+				c.Quick = tt.quick
+				begun := time.Now()
+				c.Kube.(*kubefake.Clientset).PrependReactor("create", "subjectaccessreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
+					if time.Since(begun) > 0 {
+						allowed["bot list pods"] = tt.later
+					}
+					return false, nil, nil
+				})
+				tt.is.check(t, check.Run(t.Context(), c))
+				if again := len(asked) > 1; again == tt.quick {
+					t.Errorf("asked %d times", len(asked))
+				}
+			})
+		})
+	}
+}
+
+func TestVirtualResourcesCanBeAskedFor(t *testing.T) {
+	t.Parallel()
+	for resource, group := range map[string]string{"users": "", "groups": "", "uids": "authentication.k8s.io"} {
+		a := action{Verb: "impersonate", Resource: resource, Namespace: "shop"}
+		got, err := a.attributes(nil)
+		if err != nil || got.Group != group || got.Namespace != "" || got.Resource != resource {
+			t.Errorf("%s: %+v, %v", resource, got, err)
+		}
+	}
+	star := authorizationv1.ResourceAttributes{Verb: "*", Resource: "*", Namespace: "shop"}
+	if got := canI(subject{User: "ida", account: "x"}, star); got != "kubectl -n shop auth can-i '*' '*' --as=ida" {
+		t.Error(got)
 	}
 }
 

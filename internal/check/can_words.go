@@ -32,7 +32,7 @@ func canI(who subject, a authorizationv1.ResourceAttributes) string {
 	if a.Name != "" {
 		resource += "/" + a.Name
 	}
-	cmd := fmt.Sprintf("auth can-i %s %s --as=%s", a.Verb, resource, who.User)
+	cmd := fmt.Sprintf("auth can-i %s %s --as=%s", quoted(a.Verb), quoted(resource), who.User)
 	if a.Subresource != "" {
 		cmd += " --subresource=" + a.Subresource
 	}
@@ -43,6 +43,14 @@ func canI(who subject, a authorizationv1.ResourceAttributes) string {
 		return "kubectl " + cmd + " -A"
 	}
 	return "kubectl -n " + a.Namespace + " " + cmd
+}
+
+// quoted keeps a shell from expanding a star.
+func quoted(word string) string {
+	if strings.Contains(word, "*") {
+		return "'" + word + "'"
+	}
+	return word
 }
 
 // draw lays the table out with what was found; wrong cells say what was wanted.

@@ -189,8 +189,8 @@ func TestChecksThatChangeTheClusterSaySo(t *testing.T) {
 			t.Errorf("%s: changes is %t", text, c.Changes())
 		}
 		for _, d := range c.Objects() {
-			if d.Resource.Resource == "" || d.Namespace == "" {
-				t.Errorf("%s: reads %+v, want a resource and a namespace", text, d)
+			if d.Resource.Resource == "" || d.Namespace == "" && d.Name == "" {
+				t.Errorf("%s: reads %+v, want a resource and a namespace, or a name", text, d)
 			}
 		}
 	}

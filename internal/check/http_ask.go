@@ -193,7 +193,7 @@ func readyOf(ctx context.Context, c *Cluster, set *podSet) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, &Failure{Is: fmt.Sprintf("no pod with labels %s is ready", set.Pods), Look: set.look(), Settling: true}
+		return nil, set.unready(found)
 	}
 	return names, nil
 }

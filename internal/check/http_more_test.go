@@ -44,7 +44,7 @@ func TestHTTPBodies(t *testing.T) {
 			t.Parallel()
 			check := mustCompile(t, tt.text)
 			synctest.Test(t, func(t *testing.T) {
-				c, _, _ := clusterOf(append(namespaces(), bakers()...)...)
+				c, _, _ := clusterOf(append(places(), bakers()...)...)
 				c.Prober = &prober{answer: tt.answer}
 				tt.want.check(t, check.Run(t.Context(), c))
 			})

@@ -20,8 +20,8 @@ import (
 
 const bakery = `http: {from: {pods: app=till}, url: "http://bread/hostname", by: {pods: app=oven}`
 
-// bakers are a till and two ovens.
-func namespaces() []runtime.Object {
+// places are the namespaces of the tests.
+func places() []runtime.Object {
 	var all []runtime.Object
 	for _, name := range []string{"shop", "bank", "kube-system"} {
 		all = append(all, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
@@ -36,6 +36,7 @@ func fromOvens(clusterIP string) *corev1.Service {
 	return s
 }
 
+// bakers are a till and two ovens.
 func bakers() []runtime.Object {
 	return []runtime.Object{pod("till-1", "10.0.0.1", "app=till"), pod("oven-1", "10.0.0.2", "app=oven"), pod("oven-2", "10.0.0.3", "app=oven")}
 }
@@ -99,7 +100,7 @@ func TestHTTP(t *testing.T) {
 			t.Parallel()
 			check := mustCompile(t, tt.text)
 			synctest.Test(t, func(t *testing.T) {
-				c, _, _ := clusterOf(append(namespaces(), tt.objects...)...)
+				c, _, _ := clusterOf(append(places(), tt.objects...)...)
 				p := &prober{answer: tt.answer}
 				c.Prober = p
 				tt.want.check(t, check.Run(t.Context(), c))
@@ -171,7 +172,7 @@ func TestHTTPFromOutside(t *testing.T) {
 			t.Parallel()
 			check := mustCompile(t, `http: {outside: true, url: "http://{node}:30080/hostname"}`)
 			synctest.Test(t, func(t *testing.T) {
-				c, _, _ := clusterOf(append(namespaces(), tt.objects...)...)
+				c, _, _ := clusterOf(append(places(), tt.objects...)...)
 				c.Prober = &prober{answer: tt.answer, nodes: tt.nodes}
 				tt.want.check(t, check.Run(t.Context(), c))
 			})

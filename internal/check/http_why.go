@@ -3,6 +3,11 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
@@ -25,7 +30,7 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 		f.Want = "a body that " + h.body.String()
 	default:
 		f.Is = fmt.Sprintf("%s is answered by %s", h.url, brief(o.Body))
-		f.Want = fmt.Sprintf("only pods with labels %s", h.by.Pods)
+		f.Want = fmt.Sprintf("only pods with labels %s in namespace %s", h.by.Pods, h.by.Namespace)
 	}
 	if o.Result == dial.OK {
 		return f
@@ -35,5 +40,19 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 			return err
 		}
 	}
+	f.Settling = h.arriving(ctx, c)
 	return f.explained(h.trail(ctx, c, from, o))
+}
+
+// arriving tells whether a pod behind the Service is on its way: started, not ready, and not stuck either.
+func (h httpCheck) arriving(ctx context.Context, c *Cluster) bool {
+	svc, err := h.find(ctx, c)
+	if err != nil || svc == nil || len(svc.Spec.Selector) == 0 {
+		return false
+	}
+	list, err := c.Kube.CoreV1().Pods(svc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String()})
+	return err == nil && slices.ContainsFunc(list.Items, func(p corev1.Pod) bool {
+		return p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed &&
+			!podReady(&p) && stuck(&p) == ""
+	})
 }

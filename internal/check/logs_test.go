@@ -28,7 +28,7 @@ func TestLogs(t *testing.T) {
 		}}}
 		return p
 	}
-	old, fresh := baker("oven-1", time.Hour), baker("oven-2", 0)
+	old, fresh := baker("oven-1", time.Hour), baker("oven-2", -time.Hour) // still fresh where the test has to wait
 	tests := []struct {
 		name, text string
 		objects    []runtime.Object

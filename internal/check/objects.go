@@ -24,6 +24,10 @@ var (
 	policies       = schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}
 )
 
+func namespaces() schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource("namespaces")
+}
+
 // list reads the objects of a dependency.
 func (c *Cluster) list(ctx context.Context, d Dependency) ([]unstructured.Unstructured, error) {
 	opts := metav1.ListOptions{LabelSelector: d.Selector}
@@ -112,7 +116,56 @@ func stuck(p *corev1.Pod) string {
 			return fmt.Sprintf("pod %s cannot be scheduled: %s", p.Name, cond.Message)
 		}
 	}
+	return overdueContainer(p)
+}
+
+// overdue is how long a container may run beyond what its readiness probe takes at least. One that is still not ready
+// then is taken for one that will not be.
+const overdue = 10 * time.Second
+
+// overdueContainer tells which container of a running pod should have been ready for a while and is not, or "".
+func overdueContainer(p *corev1.Pod) string {
+	if p.Status.Phase != corev1.PodRunning || p.DeletionTimestamp != nil {
+		return ""
+	}
+	for _, cond := range p.Status.Conditions {
+		// It was ready a moment ago, or just is.
+		if cond.Type == corev1.ContainersReady && (cond.Status == corev1.ConditionTrue || time.Since(cond.LastTransitionTime.Time) < overdue) {
+			return ""
+		}
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		i := slices.IndexFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == s.Name })
+		// One that is not started has a startup probe going on, which ends by itself.
+		if s.Ready || s.State.Running == nil || i < 0 || s.Started == nil || !*s.Started {
+			continue
+		}
+		least := overdue
+		if probe := p.Spec.Containers[i].ReadinessProbe; probe != nil {
+			least += time.Duration(probe.InitialDelaySeconds+probe.PeriodSeconds*max(1, probe.SuccessThreshold)+probe.TimeoutSeconds) * time.Second
+		}
+		if time.Since(s.State.Running.StartedAt.Time) > least {
+			return fmt.Sprintf("container %s of pod %s runs and is not ready", s.Name, p.Name)
+		}
+	}
 	return ""
+}
+
+// unready is the failure of a set whose pods run and are not ready: settling, unless none of them will be by waiting.
+func (p *podSet) unready(found []corev1.Pod) *Failure {
+	f := &Failure{Is: fmt.Sprintf("no pod with labels %s is ready", p.Pods), Look: p.look()}
+	var why []string
+	for i := range found {
+		if s := stuck(&found[i]); s != "" {
+			why = append(why, s)
+		}
+	}
+	f.Settling = len(why) < len(found)
+	if !f.Settling {
+		f.Is += " (" + strings.Join(why, "; ") + ")"
+		f.Look = "kubectl -n " + p.Namespace + " describe pods -l '" + p.Pods + "'"
+	}
+	return f
 }
 
 func podReady(p *corev1.Pod) bool {

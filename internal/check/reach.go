@@ -93,7 +93,8 @@ func (r reach) Objects() []Dependency {
 		deps = append(deps, set.object())
 		if !seen[set.Namespace] {
 			seen[set.Namespace] = true
-			deps = append(deps, Dependency{Resource: policies, Namespace: set.Namespace})
+			// A policy may choose namespaces by their labels.
+			deps = append(deps, Dependency{Resource: policies, Namespace: set.Namespace}, Dependency{Resource: namespaces(), Name: set.Namespace})
 		}
 	}
 	for _, name := range sortedKeys(r.clients) {

@@ -182,6 +182,9 @@ func (r resolve) ask(ctx context.Context, c *Cluster, clients []corev1.Pod) (pro
 					p.Name, control.Result, control.Detail, r.name)
 			}
 		}
+		if r.cname != "" && o[0].Result == dial.NXDomain && o[1].Result == dial.OK {
+			o[0] = o[1] // it resolves, and is no alias
+		}
 		if err := r.judge(ctx, c, p, o[0], want); err != nil {
 			return o[0], err
 		}
@@ -189,7 +192,8 @@ func (r resolve) ask(ctx context.Context, c *Cluster, clients []corev1.Pod) (pro
 	return probe.Outcome{}, nil
 }
 
-// questions are what is asked from one pod. Of a name that must be absent they are three: the name, as a program would
+// questions are what is asked from one pod. Of an alias they are two: the alias, and whether the name leads anywhere at
+// all. Of a name that must be absent they are three: the name, as a program would
 // look it up; the name in the cluster's own domain only, for what is passed on to a server outside is not answered where
 // there is no network; and one that is always there, as a positive control.
 func (r resolve) questions(from corev1.Pod) []probe.Job {
@@ -198,7 +202,9 @@ func (r resolve) questions(from corev1.Pod) []probe.Job {
 	if !r.absent {
 		j.Inside = r.service != nil || r.pods != nil
 		if r.cname != "" {
-			j.Record = "CNAME"
+			plain := j
+			plain.Inside, j.Record = true, "CNAME"
+			return []probe.Job{j, plain}
 		}
 		return []probe.Job{j}
 	}
@@ -262,7 +268,7 @@ func readyAddresses(ctx context.Context, c *Cluster, set *podSet) ([]string, err
 		}
 	}
 	if len(ips) == 0 {
-		return nil, &Failure{Is: fmt.Sprintf("no pod with labels %s is ready", set.Pods), Look: set.look(), Settling: true}
+		return nil, set.unready(found)
 	}
 	slices.Sort(ips)
 	return ips, nil
@@ -287,6 +293,8 @@ func (r resolve) judge(ctx context.Context, c *Cluster, from corev1.Pod, o probe
 		f.Is, f.Want = fmt.Sprintf("pod %s gets no answer when it looks %s up (%s)", from.Name, r.name, o.Result), r.wanted(want)
 	case r.absent:
 		f.Is, f.Want = fmt.Sprintf("%s resolves to %s in pod %s", r.name, strings.Join(found, ", "), from.Name), "no such name"
+	case r.cname != "" && o.CName == "":
+		f.Is, f.Want = fmt.Sprintf("%s resolves to %s in pod %s, and is no alias", r.name, strings.Join(found, ", "), from.Name), r.wanted(want)
 	case r.cname != "" && !strings.EqualFold(o.CName, r.cname):
 		f.Is, f.Want = fmt.Sprintf("%s is an alias of %s in pod %s", r.name, o.CName, from.Name), r.wanted(want)
 	case r.cname == "" && want != nil && !slices.Equal(found, want):

@@ -55,6 +55,8 @@ func TestResolve(t *testing.T) {
 		{name: "another address", text: from + "to: {address: 10.1.1.1}}", bread: leads("10.1.1.2"), want: verdict{failure: "want 10.1.1.1"}},
 		{name: "any address", text: from + "}", bread: leads("10.1.1.2")},
 		{name: "an alias", text: from + "to: {cname: Bread.example.}}", bread: probe.Outcome{Result: dial.OK, CName: "bread.example"}},
+		{name: "no alias", text: from + "to: {cname: bread.example}}", bread: ends(dial.NXDomain), control: leads("10.96.0.9"), want: verdict{failure: "bread resolves to 10.96.0.9 in pod till-1, and is no alias, want an alias of bread.example"}},
+		{name: "nothing, and no alias", text: from + "to: {cname: bread.example}}", bread: ends(dial.NXDomain), control: ends(dial.NXDomain), want: verdict{failure: "bread does not resolve in pod till-1"}},
 		{name: "another alias", text: from + "to: {cname: bread.example}}", bread: probe.Outcome{Result: dial.OK, CName: "cake.example"}, want: verdict{failure: "bread is an alias of cake.example in pod till-1, want an alias of bread.example"}},
 		{name: "no such name", text: from + "to: {service: bread}}", bread: ends(dial.NXDomain), want: verdict{failure: "bread does not resolve in pod till-1 (dns-nxdomain)"}},
 		{name: "no answer for the learner's reason", text: from + "to: {service: bread}}", bread: ends(dial.DNSTimeout), server: ends(dial.NXDomain), want: verdict{failure: "pod till-1 gets no answer when it looks bread up (dns-timeout)"}},
@@ -89,6 +91,8 @@ func TestResolve(t *testing.T) {
 						return tt.control
 					case j.Inside && strings.Contains(tt.text, "absent"):
 						return tt.inside
+					case strings.Contains(tt.text, "cname") && j.Record == "":
+						return tt.control
 					case (j.Record == "CNAME") != strings.Contains(tt.text, "cname"):
 						t.Errorf("asked for record %q", j.Record)
 					}

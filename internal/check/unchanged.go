@@ -133,7 +133,7 @@ func (u unchanged) compare(ctx context.Context, c *Cluster, of *selection) error
 	}
 	var found []difference
 	differences("", matter(was), matter(&list[0]), &found)
-	found = slices.DeleteFunc(found, func(d difference) bool { return u.excepted(d.path) })
+	found = slices.DeleteFunc(found, func(d difference) bool { return u.excepted(d.path) || placed(d) })
 	if len(found) == 0 {
 		return nil
 	}
@@ -161,6 +161,11 @@ func (u unchanged) excepted(path string) bool {
 		rest, ok := strings.CutPrefix(path, e)
 		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	})
+}
+
+// placed tells of what Kubernetes fills in once, after the lab began: where a pod runs, which volume a claim got.
+func placed(d difference) bool {
+	return d.was == orNothing(nil) && (d.path == "spec.nodeName" || d.path == "spec.volumeName")
 }
 
 // matter is what counts of an object: its labels, and its spec or whatever it has in a spec's place.

@@ -51,6 +51,13 @@ func TestUnchanged(t *testing.T) {
 	namespace := func(label string) *corev1.Namespace {
 		return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "four", Labels: map[string]string{"team": label}}}
 	}
+	sealed := func(node string, labels map[string]string) *corev1.Pod {
+		return &corev1.Pod{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "five", Labels: labels},
+			Spec:       corev1.PodSpec{NodeName: node},
+		}
+	}
 	more := func(d *appsv1.Deployment) { *d.Spec.Replicas = 5 }
 	image := func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[1].Image = "nginx:1.27" }
 	now := metav1.Now()
@@ -84,6 +91,9 @@ func TestUnchanged(t *testing.T) {
 		{"data", "[configmap/settings]", settings("blue"), settings("red"), verdict{failure: "configmap/settings was changed: data.colour = red, want blue as it was"}},
 		{"a secret is not told", "[secret/password]", password("old"), password("new"), verdict{failure: "secret/password was changed: data.value = something else, want what it was as it was"}},
 		{"without a namespace", "[namespace/shop]", namespace("a"), namespace("b"), verdict{failure: "namespace/shop was changed: metadata.labels.team = b, want a as it was"}},
+		{"placed meanwhile", "[pod/web]", sealed("", nil), sealed("n1", nil), verdict{}},
+		{"placed, and changed", "[pod/web]", sealed("", nil), sealed("n1", map[string]string{"a": "b"}), verdict{failure: "pod/web was changed: metadata"}},
+		{"moved", "[pod/web]", sealed("n1", nil), sealed("n2", nil), verdict{failure: "pod/web was changed: spec.nodeName = n2, want n1 as it was"}},
 		{"not recorded", "[deployment/web]", settings("blue"), web(nil), verdict{unknown: "the baseline does not hold deployment/web"}},
 		{"no such kind", "[gadget/web]", web(nil), web(nil), verdict{unknown: "the cluster has no kind gadget"}},
 	}

@@ -12,19 +12,24 @@ import (
 
 func newResetCommand(d *deps) *cobra.Command {
 	var place placeFlags
+	var noWait bool
 	cmd := &cobra.Command{
-		Use:     "reset",
-		Short:   "Put the lab back to its beginning",
-		Long:    "Put the lab you started back to its beginning. Your work on it is lost; hints begin anew.",
+		Use:   "reset",
+		Short: "Put the lab back to its beginning",
+		Long: `Put the lab you started back to its beginning. Your work on it is lost; hints begin anew.
+
+Everything in the lab's namespaces is removed and set up again, which takes a second or two; then its workloads are
+waited for. With --no-wait they start while you go on.`,
 		GroupID: groupLabs,
 		Args:    arguments(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runReset(cmd.Context(), d, &place) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runReset(cmd.Context(), d, &place, noWait) },
 	}
 	place.add(cmd)
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "Do not wait until the lab's workloads are ready")
 	return cmd
 }
 
-func runReset(ctx context.Context, d *deps, f *placeFlags) error {
+func runReset(ctx context.Context, d *deps, f *placeFlags, noWait bool) error {
 	l, place, err := d.underWay(ctx, f)
 	if err != nil {
 		return err
@@ -37,7 +42,9 @@ func runReset(ctx context.Context, d *deps, f *placeFlags) error {
 		return err
 	}
 	if err := d.on(ctx, f, place, func(s *site.Site) error {
-		return stage.Reset(ctx, s.Cluster, l, s.Options(values, d.io.Steps()))
+		options := s.Options(values, d.io.Steps())
+		options.NoWait = noWait
+		return stage.Reset(ctx, s.Cluster, l, options)
 	}); err != nil {
 		return err
 	}

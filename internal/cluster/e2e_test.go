@@ -11,10 +11,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -158,6 +163,7 @@ func TestClusterLife(t *testing.T) {
 			t.Errorf("IPv4 = %q, %v", ip, err)
 		}
 	})
+	t.Run("images", func(t *testing.T) { loads(t, c) })
 	t.Run("status", func(t *testing.T) {
 		s, err := m.Status(t.Context(), name)
 		if err != nil || len(s.Nodes) != 2 || !s.Nodes[0].Ready || s.Nodes[0].Version == "" || s.Phase != "ready" {
@@ -260,6 +266,47 @@ func reboot(t *testing.T, m *Manager, name string) {
 	got, err := kube.CoreV1().ConfigMaps("default").Get(t.Context(), "work", metav1.GetOptions{})
 	if err != nil || got.Data["is"] != "mine" {
 		t.Errorf("the learner's work: %v, %v", got, err)
+	}
+}
+
+// loads puts an image that no node has on all of them.
+func loads(t *testing.T, c *Cluster) {
+	t.Helper()
+	const reference = "example.com/kindlab/loaded:1"
+	image, err := random.Image(1<<10, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.OS, config.Architecture = "linux", runtime.GOARCH
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		t.Fatal(err)
+	}
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	if err := tarball.WriteToFile(archive, name.MustParseReference(reference), image); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.LoadImageArchive(t.Context(), archive); err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := c.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		var out strings.Builder
+		if err := n.Exec(t.Context(), nil, &out, "ctr", "--namespace", "k8s.io", "images", "list", "--quiet"); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), reference) {
+			t.Errorf("node %s has not got the image:\n%s", n.Name(), &out)
+		}
+	}
+	if err := c.LoadImageArchive(t.Context(), archive+".none"); err == nil || !strings.Contains(err.Error(), "image.tar.none") {
+		t.Errorf("an archive that is not there: %v", err)
 	}
 }
 

@@ -18,15 +18,22 @@ func recognise(mistakes []lab.Mistake, r report.Report) *report.Remark {
 	if slices.ContainsFunc(all, undecided) {
 		return nil
 	}
-	var failed []report.Task
-	for _, t := range all {
-		if t.Verdict == report.Failed {
-			failed = append(failed, t)
+	failed := map[string]bool{} // as a mistake names them: each task, and the safeguards as one
+	var findings []report.Finding
+	for i, t := range all {
+		if t.Verdict != report.Failed {
+			continue
+		}
+		findings = append(findings, t.Findings...)
+		if i < len(r.Tasks) {
+			failed[t.ID] = true
+		} else {
+			failed[lab.Safeguards] = true
 		}
 	}
 	var found []lab.Mistake
 	for _, m := range mistakes {
-		if resembles(m, failed) {
+		if resembles(m, failed, findings) {
 			found = append(found, m)
 		}
 	}
@@ -36,17 +43,9 @@ func recognise(mistakes []lab.Mistake, r report.Report) *report.Remark {
 	return &report.Remark{Mistake: found[0].Title, Text: strings.TrimSpace(found[0].Tell)}
 }
 
-// resembles tells whether a mistake fails exactly these tasks, in its words.
-func resembles(m lab.Mistake, failed []report.Task) bool {
-	if len(failed) != len(m.Fails) {
-		return false
-	}
-	said := false
-	for _, t := range failed {
-		if !slices.Contains(m.Fails, t.ID) {
-			return false
-		}
-		said = said || slices.ContainsFunc(t.Findings, func(f report.Finding) bool { return f.Says(m.Says) })
-	}
-	return said
+// resembles tells whether a mistake fails exactly what failed, in its words.
+func resembles(m lab.Mistake, failed map[string]bool, findings []report.Finding) bool {
+	return len(failed) == len(m.Fails) &&
+		!slices.ContainsFunc(m.Fails, func(name string) bool { return !failed[name] }) &&
+		slices.ContainsFunc(findings, func(f report.Finding) bool { return f.Says(m.Says) })
 }

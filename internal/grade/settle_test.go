@@ -108,7 +108,7 @@ func TestRecognise(t *testing.T) {
 	open := lab.Mistake{Title: "All doors open", Fails: []string{"in"}, Says: "still reaches", Tell: "\nWho is everyone?\n"}
 	both := lab.Mistake{Title: "No doors", Fails: []string{"in", "out"}, Says: "no policy", Tell: "x"}
 	mute := lab.Mistake{Title: "Mute", Fails: []string{"out"}, Says: "still", Tell: ""}
-	guard := lab.Mistake{Title: "Deleted", Fails: []string{"safeguard-1"}, Says: "is gone", Tell: "Bring it back."}
+	guard := lab.Mistake{Title: "Deleted", Fails: []string{lab.Safeguards}, Says: "is gone", Tell: "Bring it back."}
 	said := &report.Remark{Mistake: "All doors open", Text: "Who is everyone?"}
 	tests := []struct {
 		name       string
@@ -146,6 +146,13 @@ func TestRecognise(t *testing.T) {
 			[]report.Task{is("in", report.Passed)},
 			[]report.Task{fails("safeguard-1", "db is gone")},
 			&report.Remark{Mistake: "Deleted", Text: "Bring it back."},
+		},
+		{
+			"two safeguards and a task",
+			[]lab.Mistake{{Title: "t", Fails: []string{lab.Safeguards, "in"}, Says: "gone", Tell: "x"}},
+			[]report.Task{fails("in", "no")},
+			[]report.Task{fails("safeguard-1", "db is gone"), fails("safeguard-2", "web is gone")},
+			&report.Remark{Mistake: "t", Text: "x"},
 		},
 		{"a safeguard more", []lab.Mistake{open}, []report.Task{fails("in", "still reaches")}, []report.Task{fails("safeguard-1", "gone")}, nil},
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// safeguardsWord is what a mistake fails that breaks what worked before.
-const safeguardsWord = "safeguards"
+// Safeguards is what a mistake fails that breaks what worked before.
+const Safeguards = "safeguards"
 
 // checkHead validates what names and describes the lab.
 func (l *Lab) checkHead(root Node) Problems {
@@ -48,7 +48,7 @@ func (l *Lab) checkTasks(spec Node) Problems {
 		id := l.Tasks[i].ID
 		switch {
 		case id == "":
-		case id == safeguardsWord:
+		case id == Safeguards:
 			problems = append(problems, n.Field("name").Problem("no task can be called %s: mistakes mean the lab's safeguards by it", id))
 		case seen[id]:
 			problems = append(problems, n.Field("name").Problem("task %q is there twice", id))
@@ -84,8 +84,8 @@ func (l *Lab) checkAnswers(spec Node) Problems {
 			_, isTask := l.Task(text)
 			switch {
 			case !ok || isTask:
-			case text != safeguardsWord:
-				problems = append(problems, fails.Problem("expected a task of this lab or the word %s, found %q", safeguardsWord, text))
+			case text != Safeguards:
+				problems = append(problems, fails.Problem("expected a task of this lab or the word %s, found %q", Safeguards, text))
 			case len(l.Safeguards) == 0:
 				problems = append(problems, fails.Problem("the lab has no safeguards that could fail"))
 			}

@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 
 	"github.com/kindlab-dev/kindlab/internal/engine"
+	"github.com/kindlab-dev/kindlab/internal/remedy"
 	"github.com/kindlab-dev/kindlab/manifests"
 )
 
@@ -126,6 +127,83 @@ func killAtSecondRootfs(t *testing.T, build *exec.Cmd, output interface{ Read([]
 		}
 	}
 	t.Fatal("the build ended before its second root file system")
+}
+
+// A disk that is full before a build, and one that fills up in the middle of it, are told as that, and nothing half-made
+// is left. The disk is a real one: a file system in a file of its own.
+func TestFullDisk(t *testing.T) {
+	dir := smallDisk(t)
+	filler := filepath.Join(dir, "filler")
+	fill(t, filler, 2<<30)
+	err := buildIn(t.Context(), dir, &recorder{})
+	if err == nil || !strings.Contains(err.Error(), "needs 5 GB of disk below "+dir) || remedy.Of(err) == "" {
+		t.Errorf("a build on a small disk: %v (%s)", err, remedy.Of(err))
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	err = buildIn(t.Context(), dir, stepHook(func(name string) {
+		if strings.HasPrefix(name, "Debian") {
+			fill(t, filler, 1<<40)
+		}
+	}))
+	if err == nil || !strings.Contains(err.Error(), "the disk of "+dir+" is full") || remedy.Of(err) == "" {
+		t.Errorf("a build while the disk fills up: %v (%s)", err, remedy.Of(err))
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*"+partial)); len(left) > 0 {
+		t.Errorf("half-made outputs left: %v", left)
+	}
+	if left := mountsBelow(t, dir+"/"); len(left) > 0 {
+		t.Errorf("mounts left: %v", left)
+	}
+}
+
+// smallDisk is an empty file system of 6 GB, just enough to begin a build.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "disk")
+	file := dir + ".img"
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][]string{{"truncate", "-s", "6G", file}, {"mkfs.ext4", "-q", "-m", "0", file}, {"mount", "-o", "loop", file, dir}} {
+		if out, err := exec.CommandContext(t.Context(), c[0], c[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", c, err, out)
+		}
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Errorf("unmounting the small disk: %v", err)
+		}
+	})
+	return dir
+}
+
+// fill takes disk space without writing it, in ever smaller pieces once there is less than what is asked for.
+func fill(t *testing.T, path string, bytes int64) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer file.Close()
+	piece := min(bytes, int64(1)<<30)
+	for taken := int64(0); taken < bytes && piece >= 1<<20; {
+		if err := syscall.Fallocate(int(file.Fd()), 0, taken, piece); err != nil {
+			piece /= 2
+			continue
+		}
+		taken += piece
+	}
+}
+
+// stepHook calls a function when a step starts.
+type stepHook func(name string)
+
+func (h stepHook) Start(name string) func(error, string) {
+	h(name)
+	return func(error, string) {}
 }
 
 func mountsBelow(t *testing.T, dir string) []string {

@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kindlab-dev/kindlab/internal/remedy"
 )
 
@@ -150,13 +148,13 @@ func (b *Builder) ready() error {
 }
 
 func (b *Builder) enoughDisk() error {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(b.cache.dir, &disk); err != nil {
-		return fmt.Errorf("looking for free disk space: %w", err)
+	free, err := freeDisk(b.cache.dir)
+	if err != nil {
+		return err
 	}
-	if free := disk.Bavail * uint64(disk.Bsize); free < neededDisk {
+	if free < neededDisk {
 		return remedy.New(fmt.Errorf("building a node image needs %d GB of disk below %s, %.1f GB are free", neededDisk>>30, b.cache.dir, float64(free)/(1<<30)),
-			"free some space, or set XDG_CACHE_HOME to a folder on a larger disk")
+			largerDisk)
 	}
 	return nil
 }

@@ -14,6 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kindlab-dev/kindlab/internal/remedy"
 )
 
 // cache keeps the output folder of each build step under the step's name and the key of its inputs. A folder is
@@ -24,6 +28,21 @@ type cache struct {
 }
 
 const partial = ".partial"
+
+const (
+	// scarceDisk is so little free disk, in bytes, that it explains why a step failed: one file may have been larger.
+	scarceDisk = 64 << 20
+	largerDisk = "free some space, or set XDG_CACHE_HOME to a folder on a larger disk; then run it again: it goes on where it was"
+)
+
+// freeDisk is how many bytes may be written below dir.
+func freeDisk(dir string) (uint64, error) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return 0, fmt.Errorf("looking for free disk space: %w", err)
+	}
+	return disk.Bavail * uint64(disk.Bsize), nil
+}
 
 // step returns the output folder of a step, calling build to fill it where it is not there yet. A step with output
 // removes what it made for other keys: only the newest is worth its disk space.
@@ -60,9 +79,19 @@ func (c *cache) fill(ctx context.Context, dir string, build func(ctx context.Con
 		}
 	}()
 	if err := build(ctx, temporary); err != nil {
-		return err
+		return c.orFull(err)
 	}
 	return os.Rename(temporary, dir)
+}
+
+// orFull says so when a step failed because the disk is full: what debootstrap and compilers say of that is no help. It
+// is asked before the step's half-made output is removed.
+func (c *cache) orFull(err error) error {
+	free, unknown := freeDisk(c.dir)
+	if unknown != nil || free > scarceDisk {
+		return err
+	}
+	return remedy.New(fmt.Errorf("the disk of %s is full: %w", c.dir, err), largerDisk)
 }
 
 func (c *cache) removeOthers(name, keep string) error {

@@ -155,6 +155,9 @@ func (r *record) globalDifferences(ctx context.Context, c *check.Cluster, l *lab
 	err := listAll(ctx, c, "", all.global, func(gvr schema.GroupVersionResource, items []unstructured.Unstructured) {
 		for i := range items {
 			u := &items[i]
+			if gvr == namespaces() && u.GetLabels()[labLabel] != "" {
+				continue // each lab's own are compared by their names, and others' are no matter of this one
+			}
 			name := key(gvr, u.GetName())
 			uids[name] = string(u.GetUID())
 			if _, known := r.Known[name]; known || byServers(l, gvr, u) {

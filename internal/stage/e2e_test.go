@@ -211,6 +211,35 @@ func TestResetUndoesEverything(t *testing.T) {
 	}
 }
 
+// A baseline that is taken while the workloads are still starting stays true when they have arrived, and keeps apart
+// what Kubernetes fills in meanwhile from what a learner changes.
+func TestResetWithoutWaiting(t *testing.T) {
+	c, l := realCluster(t), bakery(t)
+	o := started(t, c, l)
+	first, err := Recorded(t.Context(), c, l.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vandalise(t, c, 1)
+	o.NoWait = true
+	if err := Reset(t.Context(), c, l, o); err != nil {
+		t.Fatal(err)
+	}
+	early, err := Recorded(t.Context(), c, l.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := lab.Ref{Namespace: l.Namespaces[0], Kind: "statefulset", Name: "db"}
+	if err := (check.Rollout{Ref: db}).Run(t.Context(), c); err == nil {
+		t.Error("the StatefulSet has arrived already: this reset waited")
+	}
+	if err := ready(t.Context(), asOwner(c), l); err != nil {
+		t.Fatal(err)
+	}
+	same(t, c, l, first)
+	same(t, c, l, early)
+}
+
 // same fails when the cluster differs from the attempt's baseline, by what still does after a moment: a status that a
 // controller writes late would do so.
 func same(t *testing.T, c *check.Cluster, l *lab.Lab, a Attempt) {

@@ -28,7 +28,9 @@ type Options struct {
 	Params map[string]string
 	// Own tells that kindlab made the cluster, and nobody else uses it: then what learners leave behind outside the
 	// lab's namespaces is removed too, and nodes are restored.
-	Own    bool
+	Own bool
+	// NoWait lets Reset end when the setup is applied, while its workloads are still starting.
+	NoWait bool
 	Runner Runner // runs scripts; nil refuses labs that have one
 	Steps  Steps  // nil shows nothing
 }
@@ -55,19 +57,25 @@ func Start(ctx context.Context, c *check.Cluster, l *lab.Lab, o Options) error {
 				return "", err
 			}
 		}
-		return "", r.begin(ctx, c, l, all, o)
+		if err := r.setUp(ctx, c, l, o); err != nil {
+			return "", err
+		}
+		return "", r.settle(ctx, c, l, all)
 	})
 }
 
 // Reset brings the lab back to what Start made. Its namespaces are wiped in place, which takes a second where deleting
 // them takes ten; nodes, what the lab touches and, on a cluster of kindlab's own, what else was left behind are put
-// back as they were; then the setup is applied and a new baseline taken. What had to be forced, and what was left
-// alone, is told in the step's note.
+// back as they were; then the setup is applied, a new baseline taken, and its workloads are waited for: whoever
+// interrupts that finds the lab as it was all the same. What had to be forced, and what was left alone, is told in the
+// step's note.
 func Reset(ctx context.Context, c *check.Cluster, l *lab.Lab, o Options) error {
-	return step(o.Steps, "Resetting "+l.Name, func() (string, error) {
-		c := asOwner(c)
-		r, all, err := prepare(ctx, c, l)
-		if err != nil {
+	c = asOwner(c)
+	var r record
+	var all resources
+	err := step(o.Steps, "Resetting "+l.Name, func() (string, error) {
+		var err error
+		if r, all, err = prepare(ctx, c, l); err != nil {
 			return "", err
 		}
 		notes, err := r.restore(ctx, c, l, all, o.Own)
@@ -80,8 +88,15 @@ func Reset(ctx context.Context, c *check.Cluster, l *lab.Lab, o Options) error {
 				return notes.String(), err
 			}
 		}
-		return notes.String(), r.begin(ctx, c, l, all, o)
+		if err := r.setUp(ctx, c, l, o); err != nil {
+			return notes.String(), err
+		}
+		return notes.String(), r.baseline(ctx, c, l, all)
 	})
+	if err != nil || o.NoWait {
+		return err
+	}
+	return step(o.Steps, "Waiting for its workloads", func() (string, error) { return "", r.settle(ctx, c, l, all) })
 }
 
 // Stop removes the lab and restores what Reset restores. Its namespaces are emptied at once and vanish a few seconds
@@ -145,9 +160,9 @@ func prepare(ctx context.Context, c *check.Cluster, l *lab.Lab) (r record, all r
 	return r, all, err
 }
 
-// begin records the parameters, sets the lab up and records what the learner finds. In between, the record says that
-// the lab is not ready, so that an interrupted start or reset is not taken for a lab.
-func (r *record) begin(ctx context.Context, c *check.Cluster, l *lab.Lab, all resources, o Options) error {
+// setUp records the parameters and applies the setup. Until a baseline is recorded, the record says that the lab is not
+// ready, so that an interrupted start or reset is not taken for a lab.
+func (r *record) setUp(ctx context.Context, c *check.Cluster, l *lab.Lab, o Options) error {
 	r.Params, r.After = o.Params, nil
 	if err := r.write(ctx, c, l); err != nil {
 		return err
@@ -155,12 +170,19 @@ func (r *record) begin(ctx context.Context, c *check.Cluster, l *lab.Lab, all re
 	if err := claim(ctx, c, l); err != nil {
 		return err
 	}
-	if err := Perform(ctx, c, l, Step{Apply: l.Setup.Apply, Run: l.Setup.Run}, o.Runner); err != nil {
-		return err
-	}
+	return Perform(ctx, c, l, Step{Apply: l.Setup.Apply, Run: l.Setup.Run}, o.Runner)
+}
+
+// settle waits until the learner finds everything running, and records it so.
+func (r *record) settle(ctx context.Context, c *check.Cluster, l *lab.Lab, all resources) error {
 	if err := ready(ctx, c, l); err != nil {
 		return err
 	}
+	return r.baseline(ctx, c, l, all)
+}
+
+// baseline records the lab as it is now.
+func (r *record) baseline(ctx context.Context, c *check.Cluster, l *lab.Lab, all resources) error {
 	after, err := capture(ctx, c, l, all, r.Own)
 	if err != nil {
 		return fmt.Errorf("recording lab %s as the learner finds it: %w", l.Name, err)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A lab brought back by deleting its namespace and applying its setup again: reset.sh SETUP-FOLDER
+# A lab brought back by deleting its namespace and applying its setup again, and waited for if told: reset.sh SETUP-FOLDER [ready]
 set -euo pipefail
 kubectl create namespace bench-reset-baseline >/dev/null 2>&1 || true
 k() { kubectl -n bench-reset-baseline "$@"; }
@@ -11,4 +11,4 @@ kubectl delete namespace bench-reset-baseline --wait=true
 kubectl create namespace bench-reset-baseline
 until k get serviceaccount default >/dev/null 2>&1; do sleep 0.05; done
 k apply -f "$1"
-ready
+[ "${2:-}" != ready ] || ready

@@ -1,0 +1,88 @@
+package check
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+)
+
+// idle is a pod that has run for a while and is not ready.
+func idle(name, ip string, ran time.Duration, probe *corev1.Probe, labels ...string) *corev1.Pod {
+	p := pod(name, ip, labels...)
+	since, yes := metav1.NewTime(time.Now().Add(-ran)), true
+	p.Spec.Containers = []corev1.Container{{Name: "main", ReadinessProbe: probe}}
+	p.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodReady, Status: corev1.ConditionFalse, LastTransitionTime: since},
+		{Type: corev1.ContainersReady, Status: corev1.ConditionFalse, LastTransitionTime: since},
+	}
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: "main", Started: &yes, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: since}},
+	}}
+	return p
+}
+
+// A pod that runs and is not ready is waited for as long as its probe takes, and no longer.
+func TestPodsThatAreOverdue(t *testing.T) {
+	t.Parallel()
+	const waits = "container main of pod web runs and is not ready"
+	slow := &corev1.Probe{InitialDelaySeconds: 30, PeriodSeconds: 5, SuccessThreshold: 2}
+	for _, tt := range []struct {
+		name   string
+		ran    time.Duration
+		probe  *corev1.Probe
+		change func(*corev1.Pod)
+		want   string
+	}{
+		{name: "for long", ran: time.Minute, want: waits},
+		{name: "a moment", ran: 5 * time.Second},
+		{name: "with a probe that takes its time", ran: 40 * time.Second, probe: slow},
+		{name: "longer than its probe takes", ran: 51 * time.Second, probe: slow, want: waits},
+		{name: "ready a moment ago", ran: time.Minute, change: func(p *corev1.Pod) { p.Status.Conditions[1].LastTransitionTime = metav1.Now() }},
+		{name: "its startup probe goes on", ran: time.Minute, change: func(p *corev1.Pod) { p.Status.ContainerStatuses[0].Started = new(bool) }},
+		{name: "it starts again", ran: time.Minute, change: func(p *corev1.Pod) { p.Status.ContainerStatuses[0].State = corev1.ContainerState{} }},
+		{name: "its containers are ready, a gate is not", ran: time.Minute, change: func(p *corev1.Pod) { p.Status.Conditions[1].Status = corev1.ConditionTrue }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := idle("web", "10.0.0.2", tt.ran, tt.probe)
+			if tt.change != nil {
+				tt.change(p)
+			}
+			if got := stuck(p); got != tt.want {
+				t.Errorf("stuck says %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// What is behind a Service and is not ready decides whether its silence is final.
+func TestServicesWhosePodsAreOnTheirWay(t *testing.T) {
+	t.Parallel()
+	const plain = `http: {from: {pods: app=till}, url: "http://bread/hostname"}`
+	for _, tt := range []struct {
+		name, text string
+		ran        time.Duration
+		want       verdict
+	}{
+		{"on its way", plain, 5 * time.Second, verdict{failure: "does not answer from pod till-1", settling: true}},
+		{"overdue", plain, time.Minute, verdict{failure: "does not answer from pod till-1"}},
+		{"by pods on their way", bakery + "}", 5 * time.Second, verdict{failure: "no pod with labels app=oven is ready", settling: true}},
+		{"by pods that are overdue", bakery + "}", time.Minute, verdict{failure: "no pod with labels app=oven is ready (container main of pod oven-1 runs and is not ready)"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			check := mustCompile(t, tt.text)
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Hour) // the fake clock begins at a round moment
+				c, _, _ := clusterOf(append(places(), pod("till-1", "10.0.0.1", "app=till"), idle("oven-1", "10.0.0.2", tt.ran, nil, "app=oven"), fromOvens("10.96.0.9"))...)
+				c.Prober = &prober{answer: fixed(ends(dial.Refused))}
+				tt.want.check(t, check.Run(t.Context(), c))
+			})
+		})
+	}
+}
