@@ -54,15 +54,16 @@ func (o *newOptions) run(d *deps, name string) error {
 	}
 	at := asPath(folder)
 	view := d.io.OutView
-	text := fmt.Sprintf("%s is there. Its comments say what to write. Then:\n\n", at)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is there. Its comments say what to write. Then:\n\n", at)
 	for _, line := range [][2]string{
 		{"kindlab start " + at, "learn it yourself; then kindlab check"},
 		{"kindlab lint " + at, "what is wrong with how it is written"},
 		{"kindlab verify " + at, "whether it grades right, on a cluster"},
 	} {
-		text += fmt.Sprintf("  %s  %s\n", view.Paint(term.Cyan, fmt.Sprintf("%-*s", len("kindlab verify "+at), line[0])), line[1])
+		fmt.Fprintf(&b, "  %s  %s\n", view.Paint(term.Cyan, fmt.Sprintf("%-*s", len("kindlab verify "+at), line[0])), line[1])
 	}
-	return d.print(text)
+	return d.print(b.String())
 }
 
 // asPath is a folder as commands take it, told from the name of a lab.

@@ -1,6 +1,10 @@
 package lint
 
-import "github.com/kindlab-dev/kindlab/internal/lab"
+import (
+	"slices"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
+)
 
 // A rule looks for one fault.
 type rule struct {
@@ -66,7 +70,7 @@ func among(scenes []*scene, neighbours []*lab.Lab) []Finding {
 		others := neighbours
 		for j, other := range scenes {
 			if i != j {
-				others = append(others[:len(others):len(others)], other.lab)
+				others = append(slices.Clip(others), other.lab)
 			}
 		}
 		meta, spec := s.root.at("metadata"), s.root.at("spec")
