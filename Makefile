@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test build packages binary agent unit e2e race lint vuln bench conformance clean fmt schema
+.PHONY: help demo test build packages binary agent unit e2e race lint vuln bench conformance clean fmt schema catalogue
 
 # Tools are pinned here and built into .bin, checked against the checksum database.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
@@ -65,6 +65,9 @@ conformance: build ## Run Kubernetes' own end-to-end suite against a cluster of 
 
 schema: agent ## Write labs/schema.json anew, by which editors complete lab.yaml
 	go test ./internal/reference -count=1 -run '^TestTheSchemaFileIsFresh$$' -update
+
+catalogue: agent ## Write labs/README.md anew: the author's guide and the table of all labs
+	go test ./internal/catalogue -count=1 -run '^TestThePageIsFresh$$' -update
 
 fmt: ## Format the code
 	gofmt -w cmd internal labs manifests

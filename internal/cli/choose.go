@@ -11,6 +11,7 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/cluster"
 	"github.com/kindlab-dev/kindlab/internal/journal"
 	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/nearest"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
 	"github.com/kindlab-dev/kindlab/internal/site"
 	"github.com/kindlab-dev/kindlab/internal/stage"
@@ -45,42 +46,10 @@ func findLab(labs []*lab.Lab, name string) (*lab.Lab, error) {
 // unknown is the error for a word that should have been one of names.
 func unknown(what, name string, names []string, otherwise string) error {
 	err := usageErrorf("unknown %s %q", what, name)
-	if similar := nearest(name, names); similar != "" {
+	if similar := nearest.Of(name, names); similar != "" {
 		return remedy.New(err, "did you mean "+similar+"?")
 	}
 	return remedy.New(err, otherwise)
-}
-
-// nearest returns the one of names that a typing error could have made of name, or "".
-func nearest(name string, names []string) string {
-	best, distance := "", 1+len(name)/3
-	for _, candidate := range names {
-		if d := edits(name, candidate); d <= distance && (best == "" || d < distance) {
-			best, distance = candidate, d
-		}
-	}
-	return best
-}
-
-// edits counts the letters to add, drop or change to make b of a: the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j+1]+1, row[j]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }
 
 // taskIDs lists the tasks of a lab.

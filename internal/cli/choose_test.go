@@ -45,18 +45,6 @@ func TestFindLab(t *testing.T) {
 	}
 }
 
-func TestEdits(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"same", "same", 0}, {"clusterpi", "clusterip", 2}} {
-		if got := edits(tc.a, tc.b); got != tc.want {
-			t.Errorf("edits(%q, %q) = %d, want %d", tc.a, tc.b, got, tc.want)
-		}
-	}
-}
-
 func TestPlaceFlags(t *testing.T) {
 	t.Parallel()
 	s := journal.State{Place: journal.Place{Name: "exam"}, Engines: map[string]string{"exam": "podman"}}

@@ -179,23 +179,9 @@ func TestWords(t *testing.T) {
 		{instead("soup", []string{"bread", "cakes"}), "; there are bread and cakes"},
 		{instead("soup", nil), "; there is none"},
 		{instead("soup", []string{"bread", "cakes", "rolls", "tarts", "buns!"}), ""},
-		{nearest("oven", []string{"oven-trial", "overt"}), "oven-trial"},
-		{nearest("db", []string{"web"}), ""},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)
-		}
-	}
-}
-
-func TestDistance(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"bred", "bread", 1}, {"kitten", "sitting", 3}, {"same", "same", 0}} {
-		if got := distance(tt.a, tt.b); got != tt.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
 }

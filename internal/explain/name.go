@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/nearest"
 )
 
 // domain is what the names of a cluster end in unless it was made with another.
@@ -202,7 +204,7 @@ func (k *walk) ambiguous(ctx context.Context, from *corev1.Pod, host string, par
 	}
 	is := fmt.Sprintf("the name %s leads nowhere: there is no namespace %s", host, inNamespace.namespace)
 	look := "kubectl get namespaces"
-	switch near, nearService := nearest(inNamespace.namespace, names(all)), nearest(parts[last], names(here)); {
+	switch near, nearService := nearest.Of(inNamespace.namespace, names(all)), nearest.Of(parts[last], names(here)); {
 	case near != "":
 		is += "; there is " + near
 	case nearService != "":

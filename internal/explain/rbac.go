@@ -7,6 +7,8 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/nearest"
 )
 
 // What a rule or a binding lacks to grant a request.
@@ -139,13 +141,13 @@ func (q request) almost(s rbacv1.Subject) string {
 	switch {
 	case account && s.Kind == rbacv1.ServiceAccountKind && s.Name == name:
 		return fmt.Sprintf("ServiceAccount %s of namespace %s", s.Name, s.Namespace)
-	case account && s.Kind == rbacv1.ServiceAccountKind && s.Namespace == ns && nearest(name, []string{s.Name}) != "":
+	case account && s.Kind == rbacv1.ServiceAccountKind && s.Namespace == ns && nearest.Of(name, []string{s.Name}) != "":
 		return "ServiceAccount " + s.Name
 	case account && s.Kind != rbacv1.ServiceAccountKind && (s.Name == name || s.Name == q.User):
 		return fmt.Sprintf("%s %s", s.Kind, s.Name)
 	case !account && (s.Name == q.User || slices.Contains(q.Groups, s.Name)):
 		return fmt.Sprintf("%s %s", s.Kind, s.Name)
-	case !account && s.Kind == rbacv1.UserKind && !strings.HasPrefix(s.Name, "system:") && nearest(q.User, []string{s.Name}) != "":
+	case !account && s.Kind == rbacv1.UserKind && !strings.HasPrefix(s.Name, "system:") && nearest.Of(q.User, []string{s.Name}) != "":
 		return "User " + s.Name
 	}
 	return ""

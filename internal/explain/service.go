@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/nearest"
 )
 
 // Service follows a Service's TCP port to the containers behind it: Service → port → selector → pods → their
@@ -81,7 +83,7 @@ func (k *walk) noService(ctx context.Context, namespace, name string, list []cor
 		}
 	}
 	is := fmt.Sprintf("there is no Service %s in namespace %s", name, namespace)
-	if near := nearest(name, names(list)); near != "" {
+	if near := nearest.Of(name, names(list)); near != "" {
 		return k.broken(object, look, "%s; there is %s", is, near), nil
 	}
 	all, err := k.services(ctx, everywhere)

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/nearest"
 )
 
 // waiting explains a container that its kubelet cannot start.
@@ -112,7 +114,7 @@ func (k *walk) configTrouble(ctx context.Context, pod *corev1.Pod, message strin
 	if err != nil {
 		return "", err
 	}
-	near := nearest(m[2], have)
+	near := nearest.Of(m[2], have)
 	if near != "" {
 		near = "; there is " + near
 	}

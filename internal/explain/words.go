@@ -10,6 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kindlab-dev/kindlab/internal/nearest"
 )
 
 // longest is how many characters of somebody else's message are repeated.
@@ -112,7 +114,7 @@ func podsIn(list []corev1.Pod) string { return many("Pod", names(list)...) }
 
 // instead says what is there when the wanted name is not: the one that looks most like it, or the few that are.
 func instead(want string, have []string) string {
-	if near := nearest(want, have); near != "" {
+	if near := nearest.Of(want, have); near != "" {
 		return "; there is " + near
 	}
 	switch n := len(have); {
@@ -124,48 +126,12 @@ func instead(want string, have []string) string {
 	return ""
 }
 
-// nearest is the name that looks most like the wanted one, or "" when none does.
-func nearest(want string, have []string) string {
-	best, least := "", 2+len(want)/4
-	for _, name := range slices.Sorted(slices.Values(have)) {
-		d := distance(want, name)
-		// A part that was left out or put on is one mistake, however long it is.
-		if min(len(name), len(want)) > 2 && (strings.Contains(name, want) || strings.Contains(want, name)) {
-			d = min(d, 1)
-		}
-		if d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is how many characters must be changed, added or removed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
-		}
-	}
-	return row[len(b)]
-}
-
 // selector writes labels as kubectl takes them with -l.
 func selector(set map[string]string) string { return labels.FormatLabels(set) }
 
 // unlike returns the labels that pods have where the selector wants others: those of the pods that come nearest.
 func unlike(want map[string]string, pods []corev1.Pod) []string {
-	var nearest []string
+	var closest []string
 	least := -1
 	for i := range pods {
 		cost, found := 0, []string(nil)
@@ -179,13 +145,13 @@ func unlike(want map[string]string, pods []corev1.Pod) []string {
 		switch {
 		case len(found) == 0:
 		case least < 0 || cost < least:
-			nearest, least = found, cost
+			closest, least = found, cost
 		case cost == least:
-			nearest = append(nearest, found...)
+			closest = append(closest, found...)
 		}
 	}
-	slices.Sort(nearest)
-	return slices.Compact(nearest)
+	slices.Sort(closest)
+	return slices.Compact(closest)
 }
 
 // differs returns how far the labels are from having the wanted one, and the label that stands in its place.
@@ -195,7 +161,7 @@ func differs(key, value string, have map[string]string) (cost int, label string)
 	case ok && v == value:
 		return 0, ""
 	case ok:
-		return min(distance(v, value), none-1), key + "=" + v
+		return min(nearest.Distance(v, value), none-1), key + "=" + v
 	}
 	near := ""
 	for other, v := range have {
@@ -206,7 +172,7 @@ func differs(key, value string, have map[string]string) (cost int, label string)
 	if near != "" {
 		return 3, near + "=" + value
 	}
-	if near = nearest(key, slices.Collect(maps.Keys(have))); near != "" {
+	if near = nearest.Of(key, slices.Collect(maps.Keys(have))); near != "" {
 		return none - 1, near + "=" + have[near]
 	}
 	return none, ""

@@ -93,6 +93,35 @@ func (l *Lab) File(p string) (File, error) {
 	return File{Path: p, Content: text}, err
 }
 
+// Raw returns the text of one file as its author wrote it, with ${params.…} in it.
+func (l *Lab) Raw(p string) (string, error) {
+	b, err := l.readPlain(p)
+	if err != nil {
+		return "", fmt.Errorf("reading %s of lab %s: %w", p, l.Name, err)
+	}
+	return string(b), nil
+}
+
+// Paths lists the lab's files, sorted, relative to its folder. Those whose names begin with a dot are not the lab's.
+func (l *Lab) Paths() ([]string, error) {
+	var paths []string
+	err := fs.WalkDir(l.fsys, l.dir, func(name string, e fs.DirEntry, err error) error {
+		switch hidden := strings.HasPrefix(e.Name(), ".") && name != l.dir; {
+		case err != nil:
+			return err
+		case hidden && e.IsDir():
+			return fs.SkipDir
+		case !hidden && e.Type().IsRegular():
+			paths = append(paths, strings.TrimPrefix(strings.TrimPrefix(name, l.dir), "/"))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the files of lab %s: %w", l.Name, err)
+	}
+	return paths, nil
+}
+
 // manifests lists the YAML files at p, sorted by name.
 func (l *Lab) manifests(p string) ([]string, error) {
 	info, err := l.look(p)

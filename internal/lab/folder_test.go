@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,34 @@ func TestLoadDirTakesAFolderOfAnyName(t *testing.T) {
 	}
 	if _, err := LoadDirWith(dir, nil); err == nil || !strings.Contains(err.Error(), "kindlab reset") {
 		t.Errorf("got %v, want the missing values named", err)
+	}
+}
+
+func TestALabShowsItsFilesAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	files := drawn(nil)
+	files[".git/config"], files["notes/.hidden"] = "x", "x"
+	dir := onDisk(t, files)
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "notes", "link.md")); err != nil {
+		t.Fatal(err)
+	}
+	l, err := LoadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := l.Paths()
+	want := []string{
+		"README.md", "debrief.md", "hints/first.md", "hints/second.md", "lab.yaml", "mistakes/c.yaml",
+		"setup/notes.txt", "setup/web.yaml", "solutions/a.yaml", "solutions/b.yaml",
+	}
+	if diff := cmp.Diff(want, slices.DeleteFunc(paths, func(p string) bool { return strings.HasSuffix(p, ".sh") })); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	if text, err := l.Raw("README.md"); err != nil || !strings.Contains(text, "${params.colour}") {
+		t.Errorf("the story is %q, %v", text, err)
+	}
+	if text, err := l.Raw("notes/link.md"); err == nil {
+		t.Errorf("followed a link out of the folder: %q", text)
 	}
 }
 

@@ -150,10 +150,13 @@ func TestJUnitTypes(t *testing.T) {
 // The rules of @actions/core: https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts.
 func TestGitHubEscapes(t *testing.T) {
 	t.Parallel()
-	got := annotation("error", "a:b,c%", "x,y.yaml", "100%: a,b\nnext\r\x1b[0m")
+	got := Annotation{Level: "error", Title: "a:b,c%", File: "x,y.yaml", Message: "100%: a,b\nnext\r\x1b[0m"}.String()
 	want := "::error title=a%3Ab%2Cc%25,file=x%2Cy.yaml::100%25: a,b%0Anext[0m\n"
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if got := (Annotation{Level: "warning", Title: "a", File: "b", Line: 3, Column: 4, Message: "c"}).String(); got != "::warning title=a,file=b,line=3,col=4::c\n" {
+		t.Errorf("at a line: %q", got)
 	}
 	for line := range strings.Lines(write(t, GitHub, hostile(), Style{File: "a\n::error::b"})) {
 		if !strings.HasPrefix(line, "::error title=services/bakery ") && !strings.HasPrefix(line, "::warning title=services/bakery shop,") &&

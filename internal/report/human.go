@@ -40,6 +40,9 @@ func each(t Task, what func(Finding) string) string {
 	return strings.Join(all, "; ")
 }
 
+// Line makes one printable line of a text that may quote a cluster or a file.
+func Line(text string) string { return oneLine(text) }
+
 // oneLine takes out what would break a row: a finding may quote a cluster.
 func oneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }
 
