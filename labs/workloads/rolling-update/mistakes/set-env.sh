@@ -1,0 +1,2 @@
+kubectl set env deployment/board TIMETABLE=summer
+kubectl rollout status deployment/board --timeout=30s
