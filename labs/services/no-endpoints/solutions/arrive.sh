@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Waits until the new pods have taken over.
+# Waits until what was applied has arrived.
 set -euo pipefail
-kubectl rollout status deployment/passes --timeout=60s
-kubectl rollout status deployment/wind --timeout=60s
-kubectl rollout status deployment/lift --timeout=60s
+for workload in $(kubectl get deployments,statefulsets -o name); do
+  kubectl rollout status "$workload" --timeout=120s
+done

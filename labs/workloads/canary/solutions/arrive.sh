@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
-# Waits for the proxy.
+# Waits until what was applied has arrived.
 set -euo pipefail
-kubectl rollout status deployment/splitter --timeout=60s
+for workload in $(kubectl get deployments,statefulsets -o name); do
+  kubectl rollout status "$workload" --timeout=120s
+done
