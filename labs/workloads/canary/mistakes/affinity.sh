@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+set -euo pipefail
+kubectl set selector service gold 'app=front,release=one'
+kubectl create service clusterip proof --tcp=80:8080
+kubectl set selector service proof 'app=front,release=two'
+kubectl scale deployment front-one --replicas=4
+kubectl scale deployment front-two --replicas=1
+kubectl set selector service front app=front
+kubectl patch service front -p '{"spec":{"sessionAffinity":"ClientIP"}}'
+for workload in $(kubectl get deployments,statefulsets -o name); do
+  kubectl rollout status "$workload" --timeout=120s
+done
