@@ -35,6 +35,7 @@ type document struct {
 	} `yaml:"metadata,required" fixed:"true" doc:"the lab's full name is topic/name"`
 	Spec struct {
 		Title      string           `yaml:"title,required" fixed:"true" doc:"what kindlab list shows"`
+		Answers    []string         `yaml:"answers" fixed:"true" doc:"the questions that a learner can answer afterwards, as an interviewer would ask them"`
 		Level      string           `yaml:"level,required" fixed:"true" enum:"beginner,intermediate,advanced" doc:"how much the learner should know before"`
 		Minutes    int              `yaml:"minutes,required" fixed:"true" range:"1-120" doc:"how long a calm learner takes"`
 		Needs      []string         `yaml:"needs" fixed:"true" doc:"what the cluster must really do, such as network-policy or storage"`

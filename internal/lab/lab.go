@@ -15,8 +15,9 @@ type Lab struct {
 	ID    string
 
 	Title   string
-	Level   string // beginner, intermediate or advanced
-	Minutes int    // a calm learner's time
+	Answers []string // the questions that a learner can answer afterwards
+	Level   string   // beginner, intermediate or advanced
+	Minutes int      // a calm learner's time
 
 	Needs      []string // what the cluster must enforce, e.g. "network-policy"
 	Namespaces []string // the first is the default of manifests and checks

@@ -130,7 +130,7 @@ func parse(fsys fs.FS, dir string, given Values) (*Lab, Node, Problems) {
 	problems = append(problems, root.Decode(&doc)...)
 	spec := doc.Spec
 	l.Name, l.Topic, l.ID = doc.Metadata.Topic+"/"+doc.Metadata.Name, doc.Metadata.Topic, doc.Metadata.Name
-	l.Title, l.Level, l.Minutes = spec.Title, spec.Level, spec.Minutes
+	l.Title, l.Answers, l.Level, l.Minutes = spec.Title, spec.Answers, spec.Level, spec.Minutes
 	l.Needs, l.Namespaces, l.Touches = spec.Needs, spec.Namespaces, spec.Touches
 	l.Setup, l.Tasks, l.Safeguards, l.Solutions, l.Mistakes = spec.Setup, spec.Tasks, spec.Safeguards, spec.Solutions, spec.Mistakes
 	for i := range l.Tasks {

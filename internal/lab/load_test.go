@@ -60,6 +60,18 @@ func folder(changes map[string]string) fstest.MapFS {
 	return fsys
 }
 
+func TestALabMayTellWhatItAnswers(t *testing.T) {
+	t.Parallel()
+	told := strings.Replace(good, "  level:", "  answers: [\"Who is one?\"]\n  level:", 1)
+	l, err := Load(folder(map[string]string{"lab.yaml": told}), "basics/one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"Who is one?"}, l.Answers); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestLoadReadsAGoodLab(t *testing.T) {
 	t.Parallel()
 	l, err := Load(folder(nil), "basics/one")
@@ -106,7 +118,7 @@ func TestLoadReportsProblemsAtTheirPlace(t *testing.T) {
 		{"another version", edit("dev/v1", "dev/v2"), `lab.yaml:1:13: expected kindlab.dev/v1, found "kindlab.dev/v2"`},
 		{"another kind", edit("kind: Lab", "kind: Exam"), `lab.yaml:2:7: expected Lab, found "Exam"`},
 		{"another folder's name", edit("name: one", "name: two"), `lab.yaml:3:18: expected "one" as the folder is called, found "two"`},
-		{"unknown key", edit("  minutes: 5", "  minutes: 5\n  hours: 1"), `lab.yaml:8:3: unknown key "hours", expected one of level, minutes, mistakes, namespaces, needs, params, ` +
+		{"unknown key", edit("  minutes: 5", "  minutes: 5\n  hours: 1"), `lab.yaml:8:3: unknown key "hours", expected one of answers, level, minutes, mistakes, namespaces, needs, params, ` +
 			"safeguards, setup, solutions, tasks, title, touches"},
 		{"key twice", edit("  minutes: 5", "  minutes: 5\n  minutes: 6"), `lab.yaml:8:3: key "minutes" is given twice`},
 		{"missing key", edit("  minutes: 5\n", ""), `lab.yaml:5:3: missing key "minutes"`},
