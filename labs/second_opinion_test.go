@@ -1,0 +1,322 @@
+//go:build e2e
+
+package labs_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+
+	"github.com/kindlab-dev/kindlab/internal/check"
+	"github.com/kindlab-dev/kindlab/internal/grade"
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+	"github.com/kindlab-dev/kindlab/internal/site"
+	"github.com/kindlab-dev/kindlab/internal/site/sitetest"
+	"github.com/kindlab-dev/kindlab/internal/stage"
+	"github.com/kindlab-dev/kindlab/labs"
+)
+
+// TestSecondOpinion asks every pair of every reach table of the network-policy labs a second time, in the untouched
+// state, in each solution and in each mistake, with a program that has nothing in common with kindlab's probes: agnhost
+// connect, executed in the pod. Both must see the same, and the check's verdict must be the one that follows from it.
+func TestSecondOpinion(t *testing.T) {
+	s, _ := sitetest.Open(t)
+	catalogue, err := lab.Catalogue(labs.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range catalogue {
+		if entry.Topic != "network-policy" {
+			continue
+		}
+		t.Run(entry.Name, func(t *testing.T) {
+			l := load(t, entry.Name)
+			tables := reachTables(t, l)
+			t.Cleanup(func() {
+				if err := stage.Stop(context.Background(), s.Cluster, l, s.Options(nil, nil)); err != nil {
+					t.Errorf("stopping: %v", err)
+				}
+			})
+			if err := stage.Start(t.Context(), s.Cluster, l, s.Options(nil, nil)); err != nil {
+				t.Fatal(err)
+			}
+			pairs := 0
+			for _, state := range statesOf(l) {
+				t.Run(state.name, func(t *testing.T) { pairs += secondOpinion(t, s, l, state.change, tables) })
+			}
+			t.Logf("%d pairs asked twice", pairs)
+		})
+	}
+}
+
+// labState is a lab as it was set up, with one change.
+type labState struct {
+	name   string
+	change *stage.Step // nil for the untouched lab
+}
+
+func statesOf(l *lab.Lab) []labState {
+	states := []labState{{name: "untouched"}}
+	for _, right := range l.Solutions {
+		states = append(states, labState{"solution: " + right.Title, &stage.Step{Delete: right.Delete, Apply: right.Apply, Run: right.Run}})
+	}
+	for _, m := range l.Mistakes {
+		states = append(states, labState{"mistake: " + m.Title, &stage.Step{Delete: m.Delete, Apply: m.Apply, Run: m.Run}})
+	}
+	return states
+}
+
+// reachTable is a reach check: what it asks as lab.yaml says it, and the check that learners are graded by.
+type reachTable struct {
+	Clients map[string]reachEnd `yaml:"clients"`
+	Targets map[string]reachEnd `yaml:"targets"`
+	Expect  string              `yaml:"expect"`
+
+	check check.Check
+}
+
+// reachEnd is one end of a pair. Only targets have a port or a name to look up.
+type reachEnd struct {
+	Pods      string `yaml:"pods"`
+	Namespace string `yaml:"namespace"`
+	Port      int    `yaml:"port"`
+	Protocol  string `yaml:"protocol"`
+	Lookup    string `yaml:"lookup"`
+}
+
+func reachTables(t *testing.T, l *lab.Lab) []reachTable {
+	t.Helper()
+	all := slices.Clone(l.Safeguards)
+	for _, task := range l.Tasks {
+		all = append(all, task.Checks...)
+	}
+	var tables []reachTable
+	for _, c := range all {
+		if c.Kind != "reach" {
+			continue
+		}
+		var table reachTable
+		problems := c.Params.Decode(&table)
+		compiled, more := check.Builtin().Compile(check.ScopeOf(l), c)
+		if problems = append(problems, more...); len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		table.check = compiled
+		tables = append(tables, table)
+	}
+	if len(tables) == 0 {
+		t.Fatalf("lab %s has no reach table", l.Name)
+	}
+	return tables
+}
+
+// expected returns what the table says of a cell, and whether it asks for it at all.
+func (r reachTable) expected(client, target string) (open, asked bool) {
+	lines := strings.Split(strings.TrimSpace(r.Expect), "\n")
+	column := slices.Index(strings.Fields(lines[0]), target)
+	for _, line := range lines[1:] {
+		if cells := strings.Fields(line); cells[0] == client {
+			return cells[column] == "allow", cells[column] != "-"
+		}
+	}
+	return false, false
+}
+
+// secondOpinion brings the lab into a state, asks all pairs of its tables and resets it. It returns how many it asked.
+func secondOpinion(t *testing.T, s *site.Site, l *lab.Lab, change *stage.Step, tables []reachTable) int {
+	ctx := t.Context()
+	if change != nil {
+		if err := stage.Perform(ctx, s.Cluster, l, *change, s.Home.Scripts()); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := stage.Reset(context.Background(), s.Cluster, l, s.Options(nil, nil)); err != nil {
+				t.Errorf("resetting: %v", err)
+			}
+		}()
+	}
+	// Grading waits until the policies have reached the nodes.
+	g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Cluster}
+	if _, err := g.Run(ctx, l); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, table := range tables {
+		asked += table.compare(t, s, l)
+	}
+	return asked
+}
+
+// pair is one pod that asks, and what it asks for.
+type pair struct {
+	client, target string
+	end            reachEnd
+	from, to       corev1.Pod // to is without a name for a lookup
+}
+
+func (p pair) String() string { return p.client + " to " + p.target }
+
+// compare asks all pairs of the table both ways and returns how many there are.
+func (r reachTable) compare(t *testing.T, s *site.Site, l *lab.Lab) int {
+	t.Helper()
+	ctx := t.Context()
+	pairs, err := r.pairs(ctx, s, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := s.Cluster.Prober.Probe(ctx, jobsOf(pairs))
+	verdict := r.check.Run(ctx, s.Cluster)
+	failure, failed := errors.AsType[*check.Failure](verdict)
+	if verdict != nil && (!failed || failure.Settling) {
+		t.Fatalf("no verdict: %v", verdict)
+	}
+	second, words, err := execAll(ctx, s, pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := true
+	for i, p := range pairs {
+		if open := first[i].Result == dial.OK; open != second[i] {
+			t.Errorf("%s: kindlab says %s %s, the second opinion is open: %v (%s)", p, first[i].Result, first[i].Detail, second[i], words[i])
+		}
+		if want, asked := r.expected(p.client, p.target); asked {
+			right = right && second[i] == want
+		}
+	}
+	if right == failed {
+		t.Errorf("the check's verdict is %v; by the second opinion the table is right: %v", verdict, right)
+	}
+	return len(pairs)
+}
+
+// pairs are all pods of all clients with all pods of all targets, those that the table leaves open too.
+func (r reachTable) pairs(ctx context.Context, s *site.Site, l *lab.Lab) ([]pair, error) {
+	var all []pair
+	for _, client := range slices.Sorted(maps.Keys(r.Clients)) {
+		from, err := r.Clients[client].running(ctx, s, l)
+		if err != nil {
+			return nil, err
+		}
+		for _, target := range slices.Sorted(maps.Keys(r.Targets)) {
+			end := r.Targets[target]
+			to := []corev1.Pod{{}}
+			if end.Lookup == "" {
+				if to, err = end.running(ctx, s, l); err != nil {
+					return nil, err
+				}
+			}
+			for _, a := range from {
+				for _, b := range to {
+					if a.UID != b.UID { // a pod always reaches itself
+						all = append(all, pair{client, target, end, a, b})
+					}
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+func (e reachEnd) running(ctx context.Context, s *site.Site, l *lab.Lab) ([]corev1.Pod, error) {
+	ns := e.Namespace
+	if ns == "" {
+		ns = l.Namespaces[0]
+	}
+	list, err := s.Owner.Kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: e.Pods, FieldSelector: "status.phase=Running"})
+	if err != nil {
+		return nil, err
+	}
+	found := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no pod with labels %s is running in namespace %s", e.Pods, ns)
+	}
+	return found, nil
+}
+
+// jobsOf are the pairs as kindlab's probes ask them.
+func jobsOf(pairs []pair) []probe.Job {
+	jobs := make([]probe.Job, len(pairs))
+	for i, p := range pairs {
+		jobs[i] = probe.Job{
+			PodIP: p.from.Status.PodIP, Node: p.from.Spec.NodeName,
+			Proto: dial.Proto(p.protocol()), Host: p.to.Status.PodIP, Port: p.end.Port, Timeout: 2 * time.Second,
+		}
+		if p.end.Lookup != "" {
+			jobs[i].Proto, jobs[i].Host = dial.DNS, p.end.Lookup
+		}
+	}
+	return jobs
+}
+
+func (p pair) protocol() string {
+	if p.end.Protocol == "" {
+		return "tcp"
+	}
+	return p.end.Protocol
+}
+
+// argv is the pair as a program in the pod asks it.
+func (p pair) argv() []string {
+	if p.end.Lookup != "" {
+		// dig takes an answer that there is no such name for a success; an empty one is none for grep.
+		return []string{"sh", "-c", "dig +short +time=2 +tries=1 " + p.end.Lookup + ". | grep -E '^[0-9.]+$'"}
+	}
+	address := fmt.Sprintf("%s:%d", p.to.Status.PodIP, p.end.Port)
+	return []string{"/agnhost", "connect", address, "--protocol=" + p.protocol(), "--timeout=2s"}
+}
+
+// execAll asks all pairs by exec, a few at a time, and returns which are open, and what the program wrote.
+func execAll(ctx context.Context, s *site.Site, pairs []pair) (open []bool, words []string, err error) {
+	open, words = make([]bool, len(pairs)), make([]string, len(pairs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i, p := range pairs {
+		group.Go(func() (err error) {
+			open[i], words[i], err = execIn(ctx, s, p.from, p.argv())
+			return err
+		})
+	}
+	return open, words, group.Wait()
+}
+
+// execIn runs a program in the first container of a pod, and tells whether it succeeded. err is trouble with the stream.
+func execIn(ctx context.Context, s *site.Site, pod corev1.Pod, argv []string) (ok bool, words string, err error) {
+	url := s.Owner.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: pod.Spec.Containers[0].Name, Command: argv, Stdout: true, Stderr: true,
+		}, scheme.ParameterCodec).URL()
+	stream, err := remotecommand.NewWebSocketExecutor(s.Owner.Config, "GET", url.String())
+	if err != nil {
+		return false, "", err
+	}
+	var out bytes.Buffer
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	err = stream.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &out})
+	if exit, exited := errors.AsType[exec.ExitError](err); exited {
+		// Exit codes beyond 125 are the shell's and the runtime's: the program was not there or was killed.
+		if exit.ExitStatus() > 125 {
+			return false, "", fmt.Errorf("running %v in pod %s: %w: %s", argv, pod.Name, err, out.String())
+		}
+		return false, strings.TrimSpace(out.String()), nil
+	}
+	if err != nil {
+		return false, "", fmt.Errorf("running %v in pod %s: %w", argv, pod.Name, err)
+	}
+	return true, strings.TrimSpace(out.String()), nil
+}
