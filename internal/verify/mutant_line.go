@@ -1,0 +1,191 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// edit is one change of one line of a solution.
+type edit struct {
+	line   int
+	key    string // what the line is about
+	change string
+	apply  func(root *yaml.Node) // to a copy, whose nodes lie as in the original
+}
+
+// lines are the solution with one line changed: a value that is wrong, or a rule that is missing. What is hardly ever
+// read, such as descriptions and requests, is left as it is, for a change there is no mistake.
+func (m *mutator) lines() ([]Mutant, error) {
+	var mutants []Mutant
+	for i, o := range m.right {
+		if m.unchanged(o) {
+			continue
+		}
+		for _, e := range edits(o) {
+			name := fmt.Sprintf("line %s:%d %s", o.file, e.line, e.key)
+			mutant, err := m.instead(name, fmt.Sprintf("%s: %s", o, e.change), m.replaced(i, o.with(e.apply)))
+			if err != nil {
+				return nil, err
+			}
+			mutants = append(mutants, mutant)
+		}
+	}
+	return mutants, nil
+}
+
+// edits are all changes of one object that are worth a try.
+func edits(o object) []edit {
+	var found []edit
+	walk(o.root, nil, nil, func(at place) { found = append(found, at.edits(o.kind())...) })
+	return found
+}
+
+// place is a value in a manifest.
+type place struct {
+	node, parent *yaml.Node
+	keys         []string // the keys that lead to it
+	way          []int    // the indices that lead to it, in any copy
+	key          string   // its own key, or that of the list that it is in
+	listed       bool     // it is an item of a list
+}
+
+// passed over, with all that is within.
+func passed(keys []string) bool {
+	path := strings.Join(keys, ".")
+	if strings.HasPrefix(path, "metadata.") || path == "apiVersion" || path == "kind" || path == "spec.template.metadata" {
+		return true
+	}
+	last := keys[len(keys)-1]
+	return slices.Contains([]string{
+		"annotations", "image", "imagePullPolicy", "resources", "command", "args", "env", "data", "stringData", "binaryData",
+		"status", "containerPort", "securityContext", "terminationGracePeriodSeconds", "tolerations", "affinity",
+		"volumeClaimTemplates", "topologySpreadConstraints",
+	}, last) && !(last == "resources" && len(keys) > 1 && keys[len(keys)-2] == "rules")
+}
+
+func walk(n *yaml.Node, keys []string, way []int, visit func(place)) {
+	if len(keys) > 0 && passed(keys) {
+		return
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i].Value
+			path, to := append(slices.Clone(keys), key), append(slices.Clone(way), i+1)
+			if passed(path) {
+				continue
+			}
+			visit(place{n.Content[i+1], n, path, to, key, false})
+			walk(n.Content[i+1], path, to, visit)
+		}
+	case yaml.SequenceNode:
+		for i, item := range n.Content {
+			to := append(slices.Clone(way), i)
+			visit(place{item, n, keys, to, keys[len(keys)-1], true})
+			walk(item, keys, to, visit)
+		}
+	default:
+	}
+}
+
+// edits are the changes of one place.
+func (p place) edits(kind string) []edit {
+	if value, wrong := p.wrong(kind); wrong {
+		return []edit{{p.node.Line, p.key, fmt.Sprintf("%s is %s in place of %s", p.key, value, p.node.Value), func(root *yaml.Node) {
+			if n := reach(root, p.way); value == "" {
+				*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+			} else {
+				n.Value, n.Style = value, 0
+			}
+		}}}
+	}
+	if !p.removable() {
+		return nil
+	}
+	// The node of a map in flow style begins behind its key: the key's line is the one that is changed.
+	return []edit{{p.node.Line, p.key, "an entry of " + p.key + " is missing", func(root *yaml.Node) {
+		parent := reach(root, p.way[:len(p.way)-1])
+		at := p.way[len(p.way)-1]
+		if !p.listed {
+			at--
+		}
+		drop(parent, at)
+	}}}
+}
+
+func reach(n *yaml.Node, way []int) *yaml.Node {
+	for _, i := range way {
+		n = n.Content[i]
+	}
+	return n
+}
+
+// wrong is a value that is certainly another one, of the right type.
+func (p place) wrong(kind string) (string, bool) {
+	if p.node.Kind != yaml.ScalarNode || p.listed && p.key != "values" {
+		return "", false
+	}
+	was := p.node.Value
+	opposite := map[string]string{
+		"In": "NotIn", "NotIn": "In", "Exists": "DoesNotExist", "DoesNotExist": "Exists",
+		"TCP": "UDP", "UDP": "TCP", "NodePort": "ClusterIP", "Local": "Cluster",
+	}[was]
+	number, err := strconv.Atoi(was)
+	switch {
+	case p.inSelector(kind):
+		return was + "-x", true
+	case slices.Contains([]string{"operator", "protocol", "type", "externalTrafficPolicy", "internalTrafficPolicy"}, p.key):
+		return opposite, opposite != ""
+	case p.key == "replicas" && err == nil && number > 1:
+		return "1", true
+	case slices.Contains([]string{"port", "targetPort", "nodePort", "number", "endPort"}, p.key) && err == nil:
+		return strconv.Itoa(number + 1), true
+	case p.key == "port" || p.key == "targetPort":
+		return was + "-x", true
+	case slices.Contains([]string{
+		"serviceName", "claimName", "secretName", "serviceAccountName", "externalName", "mountPath", "storageClassName", "ingressClassName",
+	}, p.key):
+		return was + "-x", true
+	case p.key == "name" && len(p.keys) > 1 && slices.Contains([]string{
+		"roleRef", "subjects", "configMap", "secretKeyRef", "configMapKeyRef", "scaleTargetRef", "service",
+	}, p.keys[len(p.keys)-2]):
+		return was + "-x", true
+	case p.key == "clusterIP" && was == "None":
+		return "", true
+	}
+	return "", false
+}
+
+// inSelector tells whether a value says which pods or namespaces are meant. That of a workload is not tried: the API
+// server refuses one that is not its pods' own.
+func (p place) inSelector(kind string) bool {
+	path := strings.Join(p.keys[:len(p.keys)-1], ".")
+	if p.listed {
+		return p.key == "values"
+	}
+	return strings.HasSuffix(path, ".matchLabels") && !(path == "spec.selector.matchLabels" && plural(kind) != "poddisruptionbudgets") ||
+		kind == "Service" && path == "spec.selector"
+}
+
+// removable are the entries without which the answer is another one.
+func (p place) removable() bool {
+	if p.listed {
+		rules := []string{"ingress", "egress", "from", "to", "policyTypes", "rules", "verbs", "resources", "subjects", "values", "matchExpressions"}
+		if p.key == "ports" {
+			return !slices.Contains(p.keys, "containers") && !slices.Contains(p.keys, "initContainers")
+		}
+		return slices.Contains(rules, p.key)
+	}
+	parent := ""
+	if len(p.keys) > 1 {
+		parent = p.keys[len(p.keys)-2]
+	}
+	if p.key == "podSelector" || p.key == "namespaceSelector" {
+		return parent == "from" || parent == "to"
+	}
+	return slices.Contains([]string{"readinessProbe", "livenessProbe", "startupProbe", "initContainers", "lifecycle", "policyTypes"}, p.key)
+}
