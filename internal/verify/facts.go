@@ -77,8 +77,9 @@ func (f facts) names(o object) bool {
 		return false
 	}
 	// A host in a URL, or what a name server is asked for.
-	host := regexp.MustCompile(`(^|//|[.])` + regexp.QuoteMeta(o.name()) + `($|[.:/])`)
-	return slices.ContainsFunc(f.words, host.MatchString)
+	name := regexp.QuoteMeta(o.name())
+	host := regexp.MustCompile(`//` + name + `($|[.:/])|^` + name + `[.]|[.]` + name + `[.:/]`)
+	return slices.ContainsFunc(f.words, host.MatchString) || f.asks("resolve") && slices.Contains(f.words, o.name())
 }
 
 // reads tells whether the checks look at a workload or its pods in particular.

@@ -106,8 +106,11 @@ func (p place) edits(kind string) []edit {
 	if !p.removable() {
 		return nil
 	}
-	// The node of a map in flow style begins behind its key: the key's line is the one that is changed.
-	return []edit{{p.node.Line, p.key, "an entry of " + p.key + " is missing", func(root *yaml.Node) {
+	line := p.node.Line
+	if !p.listed {
+		line = p.parent.Content[p.way[len(p.way)-1]-1].Line // the key's
+	}
+	return []edit{{line, p.key, "an entry of " + p.key + " is missing", func(root *yaml.Node) {
 		parent := reach(root, p.way[:len(p.way)-1])
 		at := p.way[len(p.way)-1]
 		if !p.listed {
@@ -174,9 +177,12 @@ func (p place) inSelector(kind string) bool {
 // removable are the entries without which the answer is another one.
 func (p place) removable() bool {
 	if p.listed {
-		rules := []string{"ingress", "egress", "from", "to", "policyTypes", "rules", "verbs", "resources", "subjects", "values", "matchExpressions"}
+		rules := []string{"ingress", "egress", "from", "to", "rules", "verbs", "resources", "subjects", "values", "matchExpressions"}
 		if p.key == "ports" {
 			return !slices.Contains(p.keys, "containers") && !slices.Contains(p.keys, "initContainers")
+		}
+		if p.key == "policyTypes" {
+			return len(p.parent.Content) > 1 // without any, the API server puts in what is meant anyway
 		}
 		return slices.Contains(rules, p.key)
 	}
@@ -187,5 +193,5 @@ func (p place) removable() bool {
 	if p.key == "podSelector" || p.key == "namespaceSelector" {
 		return parent == "from" || parent == "to"
 	}
-	return slices.Contains([]string{"readinessProbe", "livenessProbe", "startupProbe", "initContainers", "lifecycle", "policyTypes"}, p.key)
+	return slices.Contains([]string{"readinessProbe", "livenessProbe", "startupProbe", "initContainers", "lifecycle"}, p.key)
 }

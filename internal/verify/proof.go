@@ -49,6 +49,7 @@ func (p *proof) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	p.round = 0 // what follows is of no round
 	return nil
 }
 

@@ -48,9 +48,9 @@ type Ground struct {
 	Own bool
 }
 
-// Scene sets one for a lab. A lab that is alone on the cluster gets back what lies outside its namespaces too; labs side
-// by side would take away each other's.
-func (g Ground) Scene(alone bool) Scene { return &scene{ground: g, own: g.Own && alone} }
+// Scene sets one for a lab. One that reaches out of its namespaces gets back what lies outside them too, so it has to be
+// alone on the cluster: labs side by side would take away each other's.
+func (g Ground) Scene(reaches bool) Scene { return &scene{ground: g, own: g.Own && reaches} }
 
 type scene struct {
 	ground Ground

@@ -33,7 +33,7 @@ const (
 type Verifier struct {
 	Kinds check.Registry
 	// Scene makes a scene for one lab: Ground.Scene.
-	Scene func(alone bool) Scene
+	Scene func(reaches bool) Scene
 	// Cache remembers labs that were proved; nil remembers none.
 	Cache *Cache
 	// Enforced tells that the cluster enforces network policies.
@@ -98,7 +98,7 @@ func (v *Verifier) together(ctx context.Context, labs []*lab.Lab) {
 				nodePorts.Lock()
 				defer nodePorts.Unlock()
 			}
-			v.prove(ctx, l, max(1, v.Parallel) == 1 || len(labs) == 1, turns)
+			v.prove(ctx, l, false, turns)
 		})
 	}
 	done.Wait()
@@ -114,7 +114,7 @@ func (v *Verifier) begin(l *lab.Lab) string {
 }
 
 // prove proves one lab, or recalls that it was proved.
-func (v *Verifier) prove(ctx context.Context, l *lab.Lab, alone bool, turns *sync.RWMutex) {
+func (v *Verifier) prove(ctx context.Context, l *lab.Lab, reaches bool, turns *sync.RWMutex) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -142,7 +142,7 @@ func (v *Verifier) prove(ctx context.Context, l *lab.Lab, alone bool, turns *syn
 		v.events(e)
 	}
 	one.events(Event{Lab: l.Name, What: Began, Tasks: len(l.Tasks), Hash: hash})
-	p := &proof{Verifier: &one, lab: l, facts: known, scene: v.Scene(alone), turns: turns}
+	p := &proof{Verifier: &one, lab: l, facts: known, scene: v.Scene(reaches), turns: turns}
 	if err := p.run(ctx); err != nil && !errors.Is(err, errGivenUp) && ctx.Err() == nil {
 		// All trouble is a finding; what is not has been told by a part that forgot to.
 		p.trouble(ctx, Stop, "", err)

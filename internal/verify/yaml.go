@@ -33,7 +33,7 @@ func parse(files []lab.File) ([]object, error) {
 				return nil, fmt.Errorf("reading %s: %w", f.Path, err)
 			}
 			if root := doc.Content[0]; root.Kind == yaml.MappingNode {
-				objects = append(objects, object{f.Path, root})
+				objects = append(objects, object{f.Path, uncommented(root)})
 			}
 		}
 	}
@@ -43,6 +43,9 @@ func parse(files []lab.File) ([]object, error) {
 // render writes objects as one manifest.
 func render(objects []object) (lab.File, error) {
 	var text strings.Builder
+	if len(objects) == 0 { // the encoder wants at least one
+		return lab.File{Path: "made up"}, nil
+	}
 	enc := yaml.NewEncoder(&text)
 	for _, o := range objects {
 		if err := enc.Encode(o.root); err != nil {
@@ -94,6 +97,15 @@ func (o object) with(change func(root *yaml.Node)) object {
 	copied := o.clone()
 	change(copied.root)
 	return copied
+}
+
+// uncommented takes remarks off, so that they make no difference between two manifests.
+func uncommented(n *yaml.Node) *yaml.Node {
+	n.HeadComment, n.LineComment, n.FootComment = "", "", ""
+	for _, child := range n.Content {
+		uncommented(child)
+	}
+	return n
 }
 
 func clone(n *yaml.Node) *yaml.Node {
