@@ -24,6 +24,8 @@ type proof struct {
 	// turns is held for reading while a state is looked at, and for writing while one concerns the whole cluster.
 	turns *sync.RWMutex
 	round int
+	// hasty tells that the last state was undone in place: the network may still go by it for a moment.
+	hasty bool
 }
 
 // errGivenUp ends a proof whose finding has been told.
@@ -143,6 +145,7 @@ func (p *proof) reset(ctx context.Context, name string, bucket Phase) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	p.hasty = false
 	var differences []stage.Difference
 	err := p.timed(ctx, bucket, name, func(ctx context.Context) (err error) {
 		differences, err = p.scene.Reset(ctx, p.lab)
@@ -225,20 +228,16 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	began := p.Now()
 	name := "generated: " + m.Name
 	tried := Tried{Name: m.Name, Change: m.Change}
-	var r report.Report
-	err := p.empowered(ctx, m.Everyone, func() (err error) {
-		r, _, err = p.look(ctx, name, true, m.Steps)
-		return err
-	})
-	switch {
-	case ctx.Err() != nil:
+	tried.Outcome, tried.By = p.outcome(ctx, name, m)
+	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
+	if p.hasty && (tried.Outcome == Slipped || tried.Outcome == Unclear) {
+		if err := p.reset(ctx, name, Generated); err != nil {
+			return err
+		}
+		tried.Outcome, tried.By = p.outcome(ctx, name, m)
+	}
+	if ctx.Err() != nil {
 		return ctx.Err()
-	case refused(err):
-		tried.Outcome, tried.By = Refused, err.Error()
-	case err != nil:
-		tried.Outcome, tried.By = Unclear, err.Error()
-	default:
-		tried.Outcome, tried.By = caught(r)
 	}
 	if tried.Outcome == Slipped {
 		for _, e := range p.lab.Exceptions {
@@ -250,10 +249,43 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	if tried.Outcome == Unclear {
 		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
 	}
-	err = p.reset(ctx, name, Generated)
+	err := p.undo(ctx, name)
 	tried.Seconds = p.Now().Sub(began).Seconds()
 	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
 	return err
+}
+
+// outcome makes a generated mistake and grades it.
+func (p *proof) outcome(ctx context.Context, name string, m Mutant) (Outcome, string) {
+	var r report.Report
+	err := p.empowered(ctx, m.Everyone, func() (err error) {
+		r, _, err = p.look(ctx, name, true, m.Steps)
+		return err
+	})
+	switch {
+	case refused(err):
+		return Refused, err.Error()
+	case err != nil:
+		return Unclear, err.Error()
+	}
+	return caught(r)
+}
+
+// undo is a reset in the quickest way that is safe.
+func (p *proof) undo(ctx context.Context, name string) error {
+	if p.facts.changes || ctx.Err() != nil {
+		return p.reset(ctx, name, Generated)
+	}
+	var undone bool
+	err := p.timed(ctx, Generated, name, func(ctx context.Context) (err error) {
+		undone, err = p.scene.Undo(ctx)
+		return err
+	})
+	if err != nil || !undone {
+		return p.reset(ctx, name, Generated)
+	}
+	p.hasty = true
+	return nil
 }
 
 // empowered calls do while everyone is an administrator, if so told.

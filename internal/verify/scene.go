@@ -29,6 +29,9 @@ type Scene interface {
 	Grade(ctx context.Context, quick bool) (report.Report, error)
 	// Reset puts the lab back, or on with other values, and returns what is not as it was when those were new.
 	Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, error)
+	// Undo is a quick Reset where few and simple objects have changed, and tells whether they were. The cluster may take
+	// a moment to follow.
+	Undo(ctx context.Context) (bool, error)
 	Stop(ctx context.Context) error
 	// Answers returns an error when the cluster does not answer at all: then an error says nothing about the lab.
 	Answers(ctx context.Context) error
@@ -119,6 +122,10 @@ func (s *scene) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, erro
 		return nil, err
 	}
 	return s.before.Diff(ctx, s.ground.Cluster, l)
+}
+
+func (s *scene) Undo(ctx context.Context) (bool, error) {
+	return s.before.Undo(ctx, s.ground.Cluster, s.lab)
 }
 
 func (s *scene) Stop(ctx context.Context) error {

@@ -102,6 +102,7 @@ type stageFake struct {
 	grade    func(state string, r *report.Report)
 	reset    func(state string) ([]stage.Difference, error)
 	silent   error
+	hasty    func(state string) bool // whether a state is undone in place
 }
 
 func (f *stageFake) note(format string, args ...any) {
@@ -175,6 +176,15 @@ func (f *stageFake) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, 
 		return f.reset(state)
 	}
 	return nil, ctx.Err()
+}
+
+func (f *stageFake) Undo(context.Context) (bool, error) {
+	f.note("undo %s", f.state())
+	if f.hasty != nil && f.hasty(f.state()) {
+		f.done = nil
+		return true, nil
+	}
+	return false, nil
 }
 
 func (f *stageFake) Stop(context.Context) error    { f.note("stop"); return nil }
@@ -416,6 +426,29 @@ func TestAnExceptionExcusesByName(t *testing.T) {
 	got = prove(t, &stageFake{}, load(t, files([]string{"room"}, "  solutions:", "  exceptions: [{from: rain, because: it is dry}]\n  solutions:"), "room"))
 	if len(got.Findings) != 1 || !strings.Contains(got.Findings[0].Is, `no generated mistake is called "rain"`) {
 		t.Errorf("findings %v", got.Findings)
+	}
+}
+
+// What passes right after an undo may owe that to the mistake before, so it is tried again from a reset.
+func TestAMistakeThatPassesAfterAnUndoIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	graded := 0
+	f := &stageFake{hasty: func(string) bool { return true }}
+	f.grade = func(state string, r *report.Report) {
+		if state != "generated" {
+			return
+		}
+		if graded++; graded == 2 { // the first after an undo
+			r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
+		}
+	}
+	got := prove(t, f, load(t, files([]string{"room"}), "room"))
+	if diff := cmp.Diff(verify.Strength{Caught: 4, Tried: 4}, got.Generated); diff != "" || graded != 5 {
+		t.Errorf("%d grades, %s", graded, diff)
+	}
+	resets := slices.DeleteFunc(f.log, func(line string) bool { return line != "reset generated" })
+	if len(resets) != 1 {
+		t.Errorf("%d resets, want one", len(resets))
 	}
 }
 
