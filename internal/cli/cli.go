@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	stdio "io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -32,8 +32,7 @@ func Main(ctx context.Context, io *term.IO, build Build, args []string) int {
 	context.AfterFunc(ctx, stop)
 
 	// client-go logs what it retries; what matters of it comes back as an error.
-	klog.LogToStderr(false)
-	klog.SetOutput(stdio.Discard)
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	d, err := newDeps(io, build)
 	if err == nil {
 		root := newRoot(d)

@@ -246,8 +246,8 @@ func (o *verifyOptions) changedLabs(ctx context.Context, d *deps, all []*lab.Lab
 		if err != nil {
 			return nil, err
 		}
-		if real, err := filepath.EvalSymlinks(absolute); err == nil { // as git tells its root
-			absolute = real
+		if resolved, err := filepath.EvalSymlinks(absolute); err == nil { // as git tells its root
+			absolute = resolved
 		}
 		if catalogue, err = filepath.Rel(root, absolute); err != nil {
 			return nil, err

@@ -78,7 +78,7 @@ func (d demolisher) Run(ctx context.Context, _ lab.File, _ []byte, _ map[string]
 }
 
 func TestBadLabsGetOneFindingEachAndTheRestIsProved(t *testing.T) {
-	s, _ := sitetest.Open(t)
+	s, _ := sitetest.Open(t) // sets the environment of the engine, so it is not parallel itself
 	const script = "kubectl create configmap page --from-literal=text=right"
 	const web = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {selector: {matchLabels: {app: web}}, template: {
   metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "nowhere.invalid/none:1", imagePullPolicy: Always}]}}}}`
@@ -91,17 +91,25 @@ func TestBadLabsGetOneFindingEachAndTheRestIsProved(t *testing.T) {
 		words  []string
 	}{
 		{name: "right", lab: proofLab(t, "right", script)},
-		{name: "hangs", lab: proofLab(t, "hangs", "echo begun; sleep 600"),
-			phase: verify.Perform, step: "solution: by script", words: []string{"right.sh", "did not end within 20s"}},
-		{name: "ends with an error", lab: proofLab(t, "fails", "echo no ink >&2; exit 7"),
-			phase: verify.Perform, step: "solution: by script", words: []string{"exit code 7", "no ink"}},
-		{name: "may not delete the namespace", lab: proofLab(t, "forbidden", "kubectl delete namespace $NAMESPACE"),
-			phase: verify.Perform, step: "solution: by script", words: []string{"exit code", "cannot delete resource"}},
+		{
+			name: "hangs", lab: proofLab(t, "hangs", "echo begun; sleep 600"),
+			phase: verify.Perform, step: "solution: by script", words: []string{"right.sh", "did not end within 20s"},
+		},
+		{
+			name: "ends with an error", lab: proofLab(t, "fails", "echo no ink >&2; exit 7"),
+			phase: verify.Perform, step: "solution: by script", words: []string{"exit code 7", "no ink"},
+		},
+		{
+			name: "may not delete the namespace", lab: proofLab(t, "forbidden", "kubectl delete namespace $NAMESPACE"),
+			phase: verify.Perform, step: "solution: by script", words: []string{"exit code", "cannot delete resource"},
+		},
 		{name: "deletes the namespace", lab: proofLab(t, "deleted", script), runner: demolisher{func(ctx context.Context) error {
 			return s.Owner.Kube.CoreV1().Namespaces().Delete(ctx, "proof-deleted", metav1.DeleteOptions{})
 		}}, phase: verify.Grade, step: "solution: by script", words: []string{"page is failed, want passed"}},
-		{name: "an image that nobody has", lab: proofLab(t, "image", script, web),
-			phase: verify.Setup, step: "start", words: []string{"container web of pod web-", "Pull"}},
+		{
+			name: "an image that nobody has", lab: proofLab(t, "image", script, web),
+			phase: verify.Setup, step: "start", words: []string{"container web of pod web-", "Pull"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -17,7 +17,6 @@ type facts struct {
 	words        []string
 	dependencies []check.Dependency
 	changes      bool // grading changes the cluster
-	outside      bool // grading concerns what is outside the lab's namespaces, such as nodes
 }
 
 func factsOf(l *lab.Lab, kinds check.Registry) (facts, error) {

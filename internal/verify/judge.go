@@ -28,9 +28,9 @@ func compare(r report.Report, want wanted) *complaint {
 	var wrong, unseen complaint
 	each := func(t report.Task, safeguard bool) {
 		expected := want(t, safeguard)
-		switch {
-		case t.Verdict == expected:
-		case t.Verdict == report.Unknown:
+		switch t.Verdict {
+		case expected:
+		case report.Unknown:
 			unseen.add("%s could not be told%s", t.ID, because(t))
 		default:
 			wrong.add("%s is %s, want %s%s", t.ID, t.Verdict, expected, because(t))

@@ -60,11 +60,14 @@ func passed(keys []string) bool {
 		return true
 	}
 	last := keys[len(keys)-1]
+	if strings.HasPrefix(path, "rules.") {
+		return false // what a role allows, such as resources
+	}
 	return slices.Contains([]string{
 		"annotations", "image", "imagePullPolicy", "resources", "command", "args", "env", "data", "stringData", "binaryData",
 		"status", "containerPort", "securityContext", "terminationGracePeriodSeconds", "tolerations", "affinity",
 		"volumeClaimTemplates", "topologySpreadConstraints",
-	}, last) && !(last == "resources" && len(keys) > 1 && keys[len(keys)-2] == "rules")
+	}, last)
 }
 
 func walk(n *yaml.Node, keys []string, way []int, visit func(place)) {
@@ -170,8 +173,8 @@ func (p place) inSelector(kind string) bool {
 	if p.listed {
 		return p.key == "values"
 	}
-	return strings.HasSuffix(path, ".matchLabels") && !(path == "spec.selector.matchLabels" && plural(kind) != "poddisruptionbudgets") ||
-		kind == "Service" && path == "spec.selector"
+	own := path == "spec.selector.matchLabels" && kind != "PodDisruptionBudget"
+	return strings.HasSuffix(path, ".matchLabels") && !own || kind == "Service" && path == "spec.selector"
 }
 
 // removable are the entries without which the answer is another one.

@@ -52,11 +52,15 @@ func TestMutantsAreThoseThatTheChecksLookAt(t *testing.T) {
 func TestMutantsDependOnWhatIsAsked(t *testing.T) {
 	t.Parallel()
 	reach := func(verdict string) []string {
-		return []string{`{http: {from: {pods: app=guest}, url: "http://tea/"}}`,
-			`{reach: {clients: {guest: {pods: app=guest}}, targets: {tea: {pods: app=kettle, port: 80}}, expect: "from tea\nguest ` + verdict + `\n"}}`}
+		return []string{
+			`{http: {from: {pods: app=guest}, url: "http://tea/"}}`,
+			`{reach: {clients: {guest: {pods: app=guest}}, targets: {tea: {pods: app=kettle, port: 80}}, expect: "from tea\nguest ` + verdict + `\n"}}`,
+		}
 	}
-	can := []string{`{http: {from: {pods: app=guest}, url: "http://tea/"}}`,
-		`{can: {subjects: {ann: {user: ann}}, actions: {pour: {verb: delete, resource: pods}}, expect: "from pour\nann deny\n"}}`}
+	can := []string{
+		`{http: {from: {pods: app=guest}, url: "http://tea/"}}`,
+		`{can: {subjects: {ann: {user: ann}}, actions: {pour: {verb: delete, resource: pods}}, expect: "from pour\nann deny\n"}}`,
+	}
 	for _, test := range []struct {
 		name    string
 		replace []string

@@ -187,31 +187,31 @@ func (p *proof) generated(ctx context.Context) error {
 	mutants, err := Mutants(p.lab, p.Kinds, p.Enforced, p.Generate)
 	if err != nil {
 		p.found(Finding{Phase: Generated, Is: err.Error(), Bad: true})
-		return nil
+		return ctx.Err()
 	}
 	for _, m := range mutants {
 		if err := p.try(ctx, m); err != nil {
 			return err
 		}
 	}
-	p.staleExceptions()
+	if all, err := Mutants(p.lab, p.Kinds, true, -1); err == nil { // whatever number is tried
+		p.staleExceptions(all)
+	}
 	return nil
 }
 
-// staleExceptions tells of excuses for what is not a generated mistake of this lab, whatever number is tried.
-func (p *proof) staleExceptions() {
-	all, err := Mutants(p.lab, p.Kinds, true, -1)
-	if err != nil {
-		return // told
-	}
+// staleExceptions tells of excuses for what is not a generated mistake of this lab.
+func (p *proof) staleExceptions(all []Mutant) {
 	names := map[string]bool{}
 	for _, m := range all {
 		names[m.Name] = true
 	}
 	for _, e := range p.lab.Exceptions {
 		if !names[e.From] {
-			p.found(Finding{Phase: Load, Step: "exceptions", Is: fmt.Sprintf("no generated mistake is called %q", e.From),
-				Look: "kindlab verify " + p.lab.Name + " --generated all -o json names them"})
+			p.found(Finding{
+				Phase: Load, Step: "exceptions", Is: fmt.Sprintf("no generated mistake is called %q", e.From),
+				Look: "kindlab verify " + p.lab.Name + " --generated all -o json names them",
+			})
 		}
 	}
 }

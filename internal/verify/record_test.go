@@ -11,8 +11,10 @@ import (
 
 func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 	t.Parallel()
-	b := verify.Record{Lab: "b/two", Hash: "22", Tasks: 2, Listed: verify.Strength{Caught: 4, Tried: 4},
-		Generated: verify.Strength{Caught: 9, Tried: 10}, Kubernetes: "v1.37.0", CNI: "kube-router"}
+	b := verify.Record{
+		Lab: "b/two", Hash: "22", Tasks: 2, Listed: verify.Strength{Caught: 4, Tried: 4},
+		Generated: verify.Strength{Caught: 9, Tried: 10}, Kubernetes: "v1.37.0", CNI: "kube-router",
+	}
 	a := verify.Record{Lab: "a/one", Hash: "11", Tasks: 3}
 	var text strings.Builder
 	if err := verify.WriteRecords(&text, []verify.Record{b, a}); err != nil {

@@ -144,8 +144,10 @@ func (f *stageFake) Perform(ctx context.Context, s stage.Step) error {
 
 func (f *stageFake) Grade(ctx context.Context, _ bool) (report.Report, error) {
 	state := f.state()
-	r := report.Report{Tasks: []report.Task{{ID: "open", Verdict: report.Passed}, {ID: "serve", Verdict: report.Passed}},
-		Safeguards: []report.Task{{ID: "safeguard-1", Verdict: report.Passed}}}
+	r := report.Report{
+		Tasks:      []report.Task{{ID: "open", Verdict: report.Passed}, {ID: "serve", Verdict: report.Passed}},
+		Safeguards: []report.Task{{ID: "safeguard-1", Verdict: report.Passed}},
+	}
 	fail := func(t *report.Task, is string) {
 		t.Verdict, t.Findings = report.Failed, []report.Finding{{Check: "http", Is: is}}
 	}
@@ -255,21 +257,31 @@ func TestWhatGoesWrongIsOneFinding(t *testing.T) {
 		unclear     bool
 		states      int // resets that were made
 	}{
-		{name: "a task passes untouched", fake: &stageFake{grade: verdict("untouched", 0, report.Passed)},
-			phase: verify.Grade, step: "untouched", words: "open is passed, want failed", states: 9},
-		{name: "a task cannot be looked at", fake: &stageFake{grade: verdict("untouched", 0, report.Unknown)},
-			phase: verify.Grade, step: "untouched", words: "open could not be told", unclear: true, states: 9},
+		{
+			name: "a task passes untouched", fake: &stageFake{grade: verdict("untouched", 0, report.Passed)},
+			phase: verify.Grade, step: "untouched", words: "open is passed, want failed", states: 9,
+		},
+		{
+			name: "a task cannot be looked at", fake: &stageFake{grade: verdict("untouched", 0, report.Unknown)},
+			phase: verify.Grade, step: "untouched", words: "open could not be told", unclear: true, states: 9,
+		},
 		{name: "a safeguard does not hold", fake: &stageFake{grade: func(state string, r *report.Report) {
 			if state == "untouched" {
 				r.Safeguards[0].Verdict = report.Failed
 			}
 		}}, phase: verify.Grade, step: "untouched", words: "safeguard-1 is failed, want passed", states: 9},
-		{name: "a solution does not pass", fake: &stageFake{grade: verdict("right.sh", 1, report.Settling)},
-			phase: verify.Grade, step: "solution: by hand", words: "serve is settling, want passed", states: 9},
-		{name: "a mistake passes", fake: &stageFake{grade: verdict("spilt.yaml", 1, report.Passed)},
-			phase: verify.Grade, step: "mistake: spilt", words: "serve is passed, want failed", states: 9},
-		{name: "a mistake fails more than it says", fake: &stageFake{grade: verdict("spilt.yaml", 0, report.Failed)},
-			phase: verify.Grade, step: "mistake: spilt", words: "open is failed, want passed", states: 9},
+		{
+			name: "a solution does not pass", fake: &stageFake{grade: verdict("right.sh", 1, report.Settling)},
+			phase: verify.Grade, step: "solution: by hand", words: "serve is settling, want passed", states: 9,
+		},
+		{
+			name: "a mistake passes", fake: &stageFake{grade: verdict("spilt.yaml", 1, report.Passed)},
+			phase: verify.Grade, step: "mistake: spilt", words: "serve is passed, want failed", states: 9,
+		},
+		{
+			name: "a mistake fails more than it says", fake: &stageFake{grade: verdict("spilt.yaml", 0, report.Failed)},
+			phase: verify.Grade, step: "mistake: spilt", words: "open is failed, want passed", states: 9,
+		},
 		{name: "a safeguard that a mistake breaks holds", fake: &stageFake{grade: func(state string, r *report.Report) {
 			if state == "shut" {
 				r.Safeguards[0].Verdict = report.Passed
@@ -304,10 +316,14 @@ func TestWhatGoesWrongIsOneFinding(t *testing.T) {
 			}
 			return nil, nil
 		}}, phase: verify.Reset, step: "solution: by hand", words: "namespace room is not empty", states: 9},
-		{name: "the setup does not come", fake: &stageFake{startErr: errors.New("ErrImagePull")},
-			phase: verify.Setup, step: "start", words: "ErrImagePull", states: 0},
-		{name: "the cluster is silent", fake: &stageFake{startErr: errors.New("EOF"), silent: errors.New("connection refused")},
-			phase: verify.Setup, step: "start", words: "the cluster does not answer: connection refused", unclear: true, states: 0},
+		{
+			name: "the setup does not come", fake: &stageFake{startErr: errors.New("ErrImagePull")},
+			phase: verify.Setup, step: "start", words: "ErrImagePull", states: 0,
+		},
+		{
+			name: "the cluster is silent", fake: &stageFake{startErr: errors.New("EOF"), silent: errors.New("connection refused")},
+			phase: verify.Setup, step: "start", words: "the cluster does not answer: connection refused", unclear: true, states: 0,
+		},
 		{name: "too much slips through", fake: &stageFake{grade: func(state string, r *report.Report) {
 			if state == "generated" {
 				r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
