@@ -38,7 +38,7 @@ func TestLabs(t *testing.T) {
 		}
 		v := verify.Verifier{
 			Kinds: check.Builtin(), Scene: ground.Scene, Enforced: true, Repeat: 1, Generate: verify.DefaultGenerate,
-			Parallel: 1, Limit: verify.DefaultLimit, Now: time.Now,
+			Parallel: 1, Limit: verify.DefaultLimit, Patience: verify.DefaultPatience, Now: time.Now,
 		}
 		proved := func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
 			r, err := v.Run(ctx, []*lab.Lab{l}, catalogue)

@@ -113,7 +113,7 @@ func (o *verifyOptions) run(ctx context.Context, d *deps, names []string) error 
 		ground := verify.Ground{Cluster: s.Cluster, Kinds: check.Builtin(), Runner: s.Home.Scripts(), Own: s.Own}
 		v := verify.Verifier{
 			Kinds: check.Builtin(), Scene: ground.Scene, Enforced: s.Own, Repeat: o.repeat, Generate: generate,
-			Parallel: o.parallel, Limit: o.limit, Now: d.now, Observe: watchProof(d),
+			Parallel: o.parallel, Limit: o.limit, Patience: verify.DefaultPatience, Now: d.now, Observe: watchProof(d),
 		}
 		version, err := s.Owner.Kube.Discovery().ServerVersion()
 		if err != nil {

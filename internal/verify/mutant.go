@@ -52,7 +52,7 @@ func Mutants(l *lab.Lab, kinds check.Registry, enforced bool, limit int) ([]Muta
 		return nil, err
 	}
 	var families [][]Mutant
-	for _, family := range []func() ([]Mutant, error){m.rights, m.policies, m.lines, m.misplaced, m.renamed, m.idle, m.deleted, m.privileged} {
+	for _, family := range []func() ([]Mutant, error){m.rights, m.policies, m.values, m.gaps, m.misplaced, m.renamed, m.stopped, m.privileged} {
 		mutants, err := family()
 		if err != nil {
 			return nil, err
@@ -158,20 +158,12 @@ func (o object) among(objects []object, l *lab.Lab) bool {
 	return slices.ContainsFunc(objects, func(other object) bool { return other.same(o, l) })
 }
 
-// deleted workloads.
-func (m *mutator) deleted() ([]Mutant, error) {
+// stopped workloads are deleted, or have no pods.
+func (m *mutator) stopped() ([]Mutant, error) {
 	var mutants []Mutant
 	for _, o := range m.workloads() {
-		ref := o.ref(m.lab)
-		mutants = append(mutants, m.onTop("delete "+written(ref), written(ref)+" is deleted", stage.Step{Delete: []lab.Ref{ref}}))
-	}
-	return mutants, nil
-}
-
-// idle workloads have no pods.
-func (m *mutator) idle() ([]Mutant, error) {
-	var mutants []Mutant
-	for _, o := range m.workloads() {
+		gone := []lab.Ref{o.ref(m.lab)}
+		mutants = append(mutants, m.onTop("delete "+written(gone[0]), written(gone[0])+" is deleted", stage.Step{Delete: gone}))
 		if o.kind() != "Deployment" && o.kind() != "StatefulSet" {
 			continue
 		}

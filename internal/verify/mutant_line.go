@@ -14,18 +14,28 @@ type edit struct {
 	line   int
 	key    string // what the line is about
 	change string
+	gap    bool                  // something is missing
 	apply  func(root *yaml.Node) // to a copy, whose nodes lie as in the original
 }
 
-// lines are the solution with one line changed: a value that is wrong, or a rule that is missing. What is hardly ever
-// read, such as descriptions and requests, is left as it is, for a change there is no mistake.
-func (m *mutator) lines() ([]Mutant, error) {
+// values are the solution with one line changed: a value in it is wrong.
+func (m *mutator) values() ([]Mutant, error) { return m.lines(false) }
+
+// gaps are the solution without one of its rules.
+func (m *mutator) gaps() ([]Mutant, error) { return m.lines(true) }
+
+// lines are the solution with one line changed. What is hardly ever read, such as descriptions and requests, is left as
+// it is, for a change there is no mistake.
+func (m *mutator) lines(gap bool) ([]Mutant, error) {
 	var mutants []Mutant
 	for i, o := range m.right {
 		if m.unchanged(o) {
 			continue
 		}
 		for _, e := range edits(o) {
+			if e.gap != gap {
+				continue
+			}
 			name := fmt.Sprintf("line %s:%d %s", o.file, e.line, e.key)
 			mutant, err := m.instead(name, fmt.Sprintf("%s: %s", o, e.change), m.replaced(i, o.with(e.apply)))
 			if err != nil {
@@ -98,7 +108,11 @@ func walk(n *yaml.Node, keys []string, way []int, visit func(place)) {
 // edits are the changes of one place.
 func (p place) edits(kind string) []edit {
 	if value, wrong := p.wrong(kind); wrong {
-		return []edit{{p.node.Line, p.key, fmt.Sprintf("%s is %s in place of %s", p.key, value, p.node.Value), func(root *yaml.Node) {
+		shown := value
+		if shown == "" {
+			shown = "not given"
+		}
+		return []edit{{p.node.Line, p.key, fmt.Sprintf("%s is %s in place of %s", p.key, shown, p.node.Value), false, func(root *yaml.Node) {
 			if n := reach(root, p.way); value == "" {
 				*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
 			} else {
@@ -106,14 +120,14 @@ func (p place) edits(kind string) []edit {
 			}
 		}}}
 	}
-	if !p.removable() {
+	if !p.removable(kind) {
 		return nil
 	}
 	line := p.node.Line
 	if !p.listed {
 		line = p.parent.Content[p.way[len(p.way)-1]-1].Line // the key's
 	}
-	return []edit{{line, p.key, "an entry of " + p.key + " is missing", func(root *yaml.Node) {
+	return []edit{{line, p.key, "an entry of " + p.key + " is missing", true, func(root *yaml.Node) {
 		parent := reach(root, p.way[:len(p.way)-1])
 		at := p.way[len(p.way)-1]
 		if !p.listed {
@@ -178,9 +192,12 @@ func (p place) inSelector(kind string) bool {
 }
 
 // removable are the entries without which the answer is another one.
-func (p place) removable() bool {
+func (p place) removable(kind string) bool {
 	if p.listed {
 		rules := []string{"ingress", "egress", "from", "to", "rules", "verbs", "resources", "subjects", "values", "matchExpressions"}
+		if p.key == "ports" && kind == "Service" {
+			return len(p.parent.Content) > 1 // the API server wants one
+		}
 		if p.key == "ports" {
 			return !slices.Contains(p.keys, "containers") && !slices.Contains(p.keys, "initContainers")
 		}

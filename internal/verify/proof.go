@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -84,7 +85,7 @@ func (p *proof) all(ctx context.Context) error {
 	for _, m := range p.lab.Mistakes {
 		step := stage.Step{Delete: m.Delete, Apply: m.Apply, Run: m.Run}
 		name, right := "mistake: "+m.Title, false
-		err := p.state(ctx, name, func(r report.Report) *complaint {
+		err := p.stateOf(ctx, name, mistakeNotShown(m), func(r report.Report) *complaint {
 			c := mistaken(p.lab, m, r)
 			right = c == nil
 			return c
@@ -101,9 +102,16 @@ func (p *proof) all(ctx context.Context) error {
 
 // state makes one state of the lab, grades it, and puts the lab back. The error is that it cannot be put back.
 func (p *proof) state(ctx context.Context, name string, judge func(report.Report) *complaint, steps ...stage.Step) error {
+	return p.stateOf(ctx, name, nil, judge, steps...)
+}
+
+// stateOf is state where a first look may come too early.
+func (p *proof) stateOf(ctx context.Context, name string, early func(report.Report) bool, judge func(report.Report) *complaint,
+	steps ...stage.Step,
+) error {
 	p.turns.RLock()
 	defer p.turns.RUnlock()
-	r, phase, err := p.look(ctx, name, false, steps)
+	r, phase, err := p.look(ctx, name, false, early, steps)
 	switch {
 	case err != nil:
 		p.trouble(ctx, phase, name, err)
@@ -118,8 +126,18 @@ func (p *proof) state(ctx context.Context, name string, judge func(report.Report
 	return p.reset(ctx, name, Reset)
 }
 
-// look performs steps and grades what came of them.
-func (p *proof) look(ctx context.Context, name string, quick bool, steps []stage.Step) (r report.Report, phase Phase, err error) {
+// mistakeNotShown tells whether a task passes that the mistake is to fail.
+func mistakeNotShown(m lab.Mistake) func(report.Report) bool {
+	return func(r report.Report) bool {
+		return slices.ContainsFunc(r.Tasks, func(t report.Task) bool {
+			return t.Verdict == report.Passed && slices.Contains(m.Fails, t.ID)
+		})
+	}
+}
+
+// look performs steps and grades what came of them. A grade that tells of what was there before, because a wrong answer
+// has not shown yet, is made again while patience lasts: nothing else is a second time.
+func (p *proof) look(ctx context.Context, name string, quick bool, early func(report.Report) bool, steps []stage.Step) (r report.Report, phase Phase, err error) {
 	bucket := func(phase Phase) Phase {
 		if quick {
 			return Generated
@@ -132,11 +150,20 @@ func (p *proof) look(ctx context.Context, name string, quick bool, steps []stage
 			return r, Perform, err
 		}
 	}
-	err = p.timed(ctx, bucket(Grade), name, func(ctx context.Context) (err error) {
-		r, err = p.scene.Grade(ctx, quick)
-		return err
-	})
-	return r, Grade, err
+	for pause, waited := p.Patience/16, time.Duration(0); ; pause, waited = 2*pause, waited+pause {
+		err = p.timed(ctx, bucket(Grade), name, func(ctx context.Context) (err error) {
+			r, err = p.scene.Grade(ctx, quick)
+			return err
+		})
+		if err != nil || early == nil || !early(r) || waited+pause > p.Patience || pause == 0 {
+			return r, Grade, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, Grade, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // reset puts the lab back and compares it with its beginning. One that cannot be put back is taken off and begun anew,
@@ -259,7 +286,7 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 func (p *proof) outcome(ctx context.Context, name string, m Mutant) (Outcome, string) {
 	var r report.Report
 	err := p.empowered(ctx, m.Everyone, func() (err error) {
-		r, _, err = p.look(ctx, name, true, m.Steps)
+		r, _, err = p.look(ctx, name, true, notCaught, m.Steps)
 		return err
 	})
 	switch {
@@ -269,6 +296,12 @@ func (p *proof) outcome(ctx context.Context, name string, m Mutant) (Outcome, st
 		return Unclear, err.Error()
 	}
 	return caught(r)
+}
+
+// notCaught tells whether a generated mistake may not have shown yet.
+func notCaught(r report.Report) bool {
+	outcome, _ := caught(r)
+	return outcome == Slipped || outcome == Unclear
 }
 
 // undo is a reset in the quickest way that is safe.

@@ -23,6 +23,8 @@ import (
 const (
 	// DefaultLimit is how long one step may take: a script, an apply, a grade or a reset.
 	DefaultLimit = 90 * time.Second
+	// DefaultPatience is how long a wrong answer may take to show: pods go and policies bite in their own time.
+	DefaultPatience = 8 * time.Second
 	// DefaultGenerate is how many wrong answers are made up for each lab.
 	DefaultGenerate = 12
 	// DefaultParallel is how many labs are proved at once: most of the time is spent waiting for pods.
@@ -42,6 +44,7 @@ type Verifier struct {
 	Generate int // wrong answers to make up for each lab; a negative number means all
 	Parallel int // labs at once
 	Limit    time.Duration
+	Patience time.Duration // how long a wrong answer that passes is looked at again
 	Now      func() time.Time
 	// Observe is called with each event, one at a time. It may be nil.
 	Observe func(Event)

@@ -468,6 +468,36 @@ func TestAMistakeThatPassesAfterAnUndoIsTriedAgain(t *testing.T) {
 	}
 }
 
+// Pods that are on their way out still answer: a wrong answer is looked at again before it is said to pass. A right answer
+// that fails is not, because a learner would have read that.
+func TestOnlyWrongAnswersAreLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	grades := map[string]int{}
+	f := &stageFake{grade: func(state string, r *report.Report) {
+		grades[state]++
+		switch {
+		case state == "spilt.yaml" && grades[state] < 3, state == "generated" && grades[state] < 3:
+			r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
+		case state == "right.sh":
+			r.Tasks[0].Verdict = report.Failed
+		}
+	}}
+	v := verifier(f)
+	v.Generate, v.Patience = 1, 160*time.Millisecond
+	l := load(t, files([]string{"room"}), "room")
+	r, err := v.Run(t.Context(), []*lab.Lab{l}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{"untouched": 1, "right.yaml": 1, "right.sh": 1, "cold.yaml": 1, "spilt.yaml": 3, "shut": 1, "generated": 3}
+	if diff := cmp.Diff(want, grades); diff != "" {
+		t.Error(diff)
+	}
+	if got := r.Labs[0]; got.Listed.Caught != 3 || got.Generated.Caught != 1 || len(got.Findings) != 1 || got.Findings[0].Step != "solution: by hand" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestACachedLabIsNotProvedAgainUntilItChanges(t *testing.T) {
 	t.Parallel()
 	cache := &verify.Cache{Dir: t.TempDir(), Key: "grader"}
