@@ -117,7 +117,11 @@ func (p *proof) stateOf(ctx context.Context, name string, early func(report.Repo
 		p.trouble(ctx, phase, name, err)
 	default:
 		if c := judge(r); c != nil {
-			p.found(Finding{Phase: Grade, Step: name, Is: strings.Join(c.is, "; "), Unclear: c.unclear})
+			is := strings.Join(c.is, "; ")
+			if gone := p.scene.Deleted(ctx); len(gone) > 0 {
+				is = fmt.Sprintf("namespace %s was deleted: %s", strings.Join(gone, ", "), is)
+			}
+			p.found(Finding{Phase: Grade, Step: name, Is: is, Unclear: c.unclear})
 		}
 	}
 	if len(steps) == 0 && !p.facts.changes && err == nil {

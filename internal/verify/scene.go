@@ -35,6 +35,8 @@ type Scene interface {
 	Stop(ctx context.Context) error
 	// Answers returns an error when the cluster does not answer at all: then an error says nothing about the lab.
 	Answers(ctx context.Context) error
+	// Deleted names the lab's namespaces that are gone or on their way out.
+	Deleted(ctx context.Context) []string
 	// Empower binds everyone to cluster-admin until revoke is called.
 	Empower(ctx context.Context) (revoke func(context.Context) error, err error)
 }
@@ -135,6 +137,17 @@ func (s *scene) Stop(ctx context.Context) error {
 func (s *scene) Answers(ctx context.Context) error {
 	_, err := s.ground.Cluster.Owner.Kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: 1})
 	return err
+}
+
+func (s *scene) Deleted(ctx context.Context) []string {
+	var gone []string
+	for _, name := range s.lab.Namespaces {
+		ns, err := s.ground.Cluster.Owner.Kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || err == nil && ns.DeletionTimestamp != nil {
+			gone = append(gone, name)
+		}
+	}
+	return gone
 }
 
 // empowered begins with kindlab, which no reset takes for a learner's leftover.

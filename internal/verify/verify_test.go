@@ -102,6 +102,7 @@ type stageFake struct {
 	grade    func(state string, r *report.Report)
 	reset    func(state string) ([]stage.Difference, error)
 	silent   error
+	deleted  []string
 	hasty    func(state string) bool // whether a state is undone in place
 }
 
@@ -189,8 +190,9 @@ func (f *stageFake) Undo(context.Context) (bool, error) {
 	return false, nil
 }
 
-func (f *stageFake) Stop(context.Context) error    { f.note("stop"); return nil }
-func (f *stageFake) Answers(context.Context) error { return f.silent }
+func (f *stageFake) Stop(context.Context) error       { f.note("stop"); return nil }
+func (f *stageFake) Deleted(context.Context) []string { return f.deleted }
+func (f *stageFake) Answers(context.Context) error    { return f.silent }
 func (f *stageFake) Empower(context.Context) (func(context.Context) error, error) {
 	return func(context.Context) error { return nil }, nil
 }
@@ -273,6 +275,10 @@ func TestWhatGoesWrongIsOneFinding(t *testing.T) {
 		{
 			name: "a solution does not pass", fake: &stageFake{grade: verdict("right.sh", 1, report.Settling)},
 			phase: verify.Grade, step: "solution: by hand", words: "serve is settling, want passed", states: 9,
+		},
+		{
+			name: "a solution deletes the namespace", fake: &stageFake{grade: verdict("right.sh", 0, report.Failed), deleted: []string{"room"}},
+			phase: verify.Grade, step: "solution: by hand", words: "namespace room was deleted: open is failed, want passed", states: 9,
 		},
 		{
 			name: "a mistake passes", fake: &stageFake{grade: verdict("spilt.yaml", 1, report.Passed)},
