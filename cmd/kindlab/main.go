@@ -9,9 +9,9 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/term"
 )
 
-// version is set by the linker in a release.
-var version string
+// Set by the linker: version in a release, grader, the hash of the sources that grade, in every build by make.
+var version, grader string
 
 func main() {
-	os.Exit(cli.Main(context.Background(), term.System(), version, os.Args[1:]))
+	os.Exit(cli.Main(context.Background(), term.System(), cli.Build{Version: version, Grader: grader}, os.Args[1:]))
 }

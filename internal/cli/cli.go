@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	stdio "io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,17 +18,22 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/term"
 )
 
-// Main runs one command line and returns the exit code of the process. Empty versions are looked up in the binary.
+// Build is what a binary is told of itself when it is linked. Both are looked up in the binary where they are empty.
+type Build struct {
+	Version string
+	Grader  string // changes whenever a grade might
+}
+
+// Main runs one command line and returns the exit code of the process.
 // SIGINT and SIGTERM end the context; whatever runs then tidies up, and a second signal ends the process at once.
-func Main(ctx context.Context, io *term.IO, version string, args []string) int {
+func Main(ctx context.Context, io *term.IO, build Build, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
 	// client-go logs what it retries; what matters of it comes back as an error.
-	klog.LogToStderr(false)
-	klog.SetOutput(stdio.Discard)
-	d, err := newDeps(io, version)
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	d, err := newDeps(io, build)
 	if err == nil {
 		root := newRoot(d)
 		// Not nil: cobra then reads the arguments of the process.

@@ -25,6 +25,7 @@ import (
 type deps struct {
 	io       *term.IO
 	version  string
+	grader   string // "" where the build does not tell
 	stateDir string
 	cacheDir string
 	labsDir  string // "" for the built-in labs
@@ -33,7 +34,7 @@ type deps struct {
 	random   *rand.Rand // draws a lab's values
 }
 
-func newDeps(io *term.IO, version string) (*deps, error) {
+func newDeps(io *term.IO, build Build) (*deps, error) {
 	state, err := xdg(io.Getenv, "XDG_STATE_HOME", ".local/state")
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func newDeps(io *term.IO, version string) (*deps, error) {
 		return nil, err
 	}
 	return &deps{
-		io: io, version: version, stateDir: state, cacheDir: cache, labsDir: io.Getenv("KINDLAB_LABS"),
+		io: io, version: build.Version, grader: build.Grader, stateDir: state, cacheDir: cache, labsDir: io.Getenv("KINDLAB_LABS"),
 		journal: journal.Open(state), now: time.Now,
 		random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), //nolint:gosec // values for exercises, not secrets
 	}, nil

@@ -61,7 +61,7 @@ grades what you repair or build there with kubectl.`,
 	root.AddCommand(newUpCommand(d), newDownCommand(d), newStatusCommand(d), newDoctorCommand(d), newImageCommand(d),
 		newKubectlCommand(d))
 	root.AddCommand(newVersionCommand(d))
-	root.AddCommand(newNewCommand(d), newLintCommand(d), newExplainFormatCommand(d), newLabTopic(d))
+	root.AddCommand(newNewCommand(d), newLintCommand(d), newVerifyCommand(d), newExplainFormatCommand(d), newLabTopic(d))
 	root.AddCommand(newHelpTopics()...)
 	root.SetCompletionCommandGroupID("")
 	return root

@@ -20,7 +20,7 @@ import (
 // TestMain makes this test binary the kindlab of the transcripts: the real Main in a process of its own.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"kindlab": func() { os.Exit(Main(context.Background(), term.System(), "v0.0.0-test", os.Args[1:])) },
+		"kindlab": func() { os.Exit(Main(context.Background(), term.System(), Build{Version: "v0.0.0-test"}, os.Args[1:])) },
 	})
 }
 
@@ -73,7 +73,7 @@ func run(t *testing.T, o term.IO, args ...string) (stdout, stderr string) {
 	}
 	env := map[string]string{"HOME": t.TempDir(), "KINDLAB_LABS": "testdata/catalogue"}
 	o.LookupEnv = func(name string) (string, bool) { value, ok := env[name]; return value, ok }
-	if code := Main(t.Context(), &o, "v0.0.0-test", args); code != exitOK {
+	if code := Main(t.Context(), &o, Build{Version: "v0.0.0-test"}, args); code != exitOK {
 		t.Fatalf("%v: exit code %d, stderr:\n%s", args, code, talk.String())
 	}
 	return out.String(), talk.String()
@@ -102,7 +102,7 @@ func TestATerminalGetsMore(t *testing.T) {
 func TestEveryCommandIsDocumented(t *testing.T) {
 	t.Parallel()
 	home := func(name string) (string, bool) { return "/nowhere", name == "HOME" }
-	d, err := newDeps(&term.IO{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, LookupEnv: home}, "")
+	d, err := newDeps(&term.IO{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, LookupEnv: home}, Build{})
 	if err != nil {
 		t.Fatal(err)
 	}

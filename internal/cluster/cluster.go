@@ -123,6 +123,18 @@ func (c *Cluster) Nodes(context.Context) ([]Node, error) {
 	return nodes, nil
 }
 
+// Image is the node image that the cluster was made of; "" for one that is not kindlab's own.
+func (c *Cluster) Image() (string, error) {
+	if c.manager == nil {
+		return "", nil
+	}
+	s, err := c.manager.readState(c.Name)
+	if s == nil || err != nil {
+		return "", err
+	}
+	return s.Image, nil
+}
+
 // LoadImageArchive loads the image tar at path into every node.
 func (c *Cluster) LoadImageArchive(ctx context.Context, path string) error {
 	nodes, err := c.Nodes(ctx)

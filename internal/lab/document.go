@@ -47,6 +47,7 @@ type document struct {
 		Safeguards []Check          `yaml:"safeguards" doc:"checks that hold before the learner begins and must go on holding"`
 		Solutions  []Solution       `yaml:"solutions,required" least:"2" doc:"right answers that differ in kind: each passes every task"`
 		Mistakes   []Mistake        `yaml:"mistakes,required" least:"3" doc:"plausible wrong answers: each fails exactly the tasks it names"`
+		Exceptions []Exception      `yaml:"exceptions" doc:"generated mistakes that kindlab verify makes up and that are none in this lab"`
 	} `yaml:"spec,required" doc:"the lab itself"`
 }
 

@@ -91,6 +91,14 @@ func (l *Lab) checkAnswers(spec Node) Problems {
 			}
 		}
 	}
+	excused := map[string]bool{}
+	for i, n := range spec.list("exceptions") {
+		from := l.Exceptions[i].From
+		if from != "" && excused[from] {
+			problems = append(problems, n.Field("from").Problem("%q is excused twice", from))
+		}
+		excused[from] = true
+	}
 	return problems
 }
 

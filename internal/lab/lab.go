@@ -29,6 +29,7 @@ type Lab struct {
 	Safeguards []Check // true at the start, and to stay true
 	Solutions  []Solution
 	Mistakes   []Mistake
+	Exceptions []Exception
 
 	// Params are what is drawn for each attempt, and Values what was: what ${params.…} stands for in this Lab. Values is
 	// nil in a Catalogue, where nothing is drawn yet.
@@ -80,6 +81,13 @@ type Mistake struct {
 	Fails  []string `yaml:"fails,required" fixed:"true" least:"1" doc:"exactly these tasks fail, or the word safeguards; the others pass or are blocked"`
 	Says   string   `yaml:"says,required" doc:"words that the learner reads in the finding"`
 	Tell   string   `yaml:"tell" doc:"what a teacher would say to who made it; shown when it is recognised"`
+}
+
+// An Exception excuses a generated mistake that the grader does not catch. Generated mistakes are nobody's answer, so
+// some are no mistakes at all; their author says why.
+type Exception struct {
+	From    string `yaml:"from,required" fixed:"true" doc:"the generated mistake, as kindlab verify calls it: scale-to-zero deployment/stall"`
+	Because string `yaml:"because,required" fixed:"true" doc:"why it is no mistake here"`
 }
 
 // A File is a manifest or a script of the lab.

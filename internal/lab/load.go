@@ -133,6 +133,7 @@ func parse(fsys fs.FS, dir string, given Values) (*Lab, Node, Problems) {
 	l.Title, l.Answers, l.Level, l.Minutes = spec.Title, spec.Answers, spec.Level, spec.Minutes
 	l.Needs, l.Namespaces, l.Touches = spec.Needs, spec.Namespaces, spec.Touches
 	l.Setup, l.Tasks, l.Safeguards, l.Solutions, l.Mistakes = spec.Setup, spec.Tasks, spec.Safeguards, spec.Solutions, spec.Mistakes
+	l.Exceptions = spec.Exceptions
 	for i := range l.Tasks {
 		if l.Tasks[i].Points == 0 {
 			l.Tasks[i].Points = 1

@@ -118,7 +118,7 @@ func TestLoadReportsProblemsAtTheirPlace(t *testing.T) {
 		{"another version", edit("dev/v1", "dev/v2"), `lab.yaml:1:13: expected kindlab.dev/v1, found "kindlab.dev/v2"`},
 		{"another kind", edit("kind: Lab", "kind: Exam"), `lab.yaml:2:7: expected Lab, found "Exam"`},
 		{"another folder's name", edit("name: one", "name: two"), `lab.yaml:3:18: expected "one" as the folder is called, found "two"`},
-		{"unknown key", edit("  minutes: 5", "  minutes: 5\n  hours: 1"), `lab.yaml:8:3: unknown key "hours", expected one of answers, level, minutes, mistakes, namespaces, needs, params, ` +
+		{"unknown key", edit("  minutes: 5", "  minutes: 5\n  hours: 1"), `lab.yaml:8:3: unknown key "hours", expected one of answers, exceptions, level, minutes, mistakes, namespaces, needs, params, ` +
 			"safeguards, setup, solutions, tasks, title, touches"},
 		{"key twice", edit("  minutes: 5", "  minutes: 5\n  minutes: 6"), `lab.yaml:8:3: key "minutes" is given twice`},
 		{"missing key", edit("  minutes: 5\n", ""), `lab.yaml:5:3: missing key "minutes"`},
@@ -169,6 +169,10 @@ func TestLoadReportsProblemsAtTheirPlace(t *testing.T) {
 		{"a solution that does nothing", edit("{title: A, apply: solutions/a.yaml}", "{title: A}"), "lab.yaml:22:5: expected apply, run or delete: it does nothing"},
 		{"a mistake that does nothing", edit("{title: C, apply: mistakes/c.yaml, ", "{title: C, "), "lab.yaml:25:5: expected apply, run or delete: it does nothing"},
 		{"an object in capitals", edit("deployment/web", "Deployment/web"), `lab.yaml:9:33: expected an object such as deployment/web or shop/deployment/web, found "Deployment/web"`},
+		{
+			"excused twice and for nothing", edit("  tasks:", "  exceptions: [{from: a, because: b}, {from: a, because: b}, {from: c}]\n  tasks:"),
+			"lab.yaml:10:46: \"a\" is excused twice\nlab.yaml:10:62: missing key \"because\"",
+		},
 		{"nothing that gets ready", edit("deployment/web", "service/web"), "lab.yaml:9:33: expected a workload to wait for, one of daemonset, deployment, pod, statefulset, found service"},
 		{"ready elsewhere", edit("shop/pod/db", "bank/pod/db"), "lab.yaml:9:49: namespace bank is not one of the lab's"},
 		{"deleted elsewhere", edit("[service/web]", "[bank/service/web]"), "lab.yaml:23:50: namespace bank is not one of the lab's; what else it changes stands in spec.touches: bank/service/web"},

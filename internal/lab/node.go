@@ -54,6 +54,19 @@ func (n Node) IsBlock() bool {
 	return n.yaml != nil && n.yaml.Kind == yaml.ScalarNode && n.yaml.Style&yaml.LiteralStyle != 0
 }
 
+// Words calls each for every scalar within the node, keys included, in their order.
+func (n Node) Words(each func(text string)) {
+	if n.yaml == nil {
+		return
+	}
+	if n.yaml.Kind == yaml.ScalarNode {
+		each(n.yaml.Value)
+	}
+	for _, child := range n.yaml.Content {
+		Node{n.File, child}.Words(each)
+	}
+}
+
 // Field returns the value of a key of a map; the node itself when there is no
 // such key, so that a problem still points to the right place.
 func (n Node) Field(key string) Node {

@@ -30,7 +30,9 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 type Step struct {
 	Delete []lab.Ref // removed first, and waited for
 	Apply  string    // a manifest or a folder of them
-	Run    string    // a script, run last
+	// Manifests are applied with those of Apply, though they are no files of the lab: wrong answers that were made up.
+	Manifests []lab.File
+	Run       string // a script, run last
 }
 
 // Perform takes a step with the owner's rights: it deletes, applies and runs, in this order. A script has rights of
@@ -40,12 +42,13 @@ func Perform(ctx context.Context, c *check.Cluster, l *lab.Lab, s Step, runner R
 	if s.Run != "" && runner == nil {
 		return fmt.Errorf("lab %s runs the script %s, and here is nothing to run it in: use a cluster that kindlab made", l.Name, s.Run)
 	}
-	var objects []*unstructured.Unstructured
-	if s.Apply != "" {
-		var err error
-		if objects, err = read(l, s.Apply); err != nil {
-			return err
-		}
+	files, err := l.Files(s.Apply)
+	if err != nil {
+		return err
+	}
+	objects, err := read(l, append(files, s.Manifests...))
+	if err != nil {
+		return err
 	}
 	var deletions errgroup.Group
 	for _, r := range s.Delete {
@@ -64,11 +67,7 @@ func Perform(ctx context.Context, c *check.Cluster, l *lab.Lab, s Step, runner R
 }
 
 // read decodes manifests in the order in which they can be applied.
-func read(l *lab.Lab, path string) ([]*unstructured.Unstructured, error) {
-	files, err := l.Files(path)
-	if err != nil {
-		return nil, err
-	}
+func read(l *lab.Lab, files []lab.File) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	for _, f := range files {
 		dec := yaml.NewYAMLOrJSONDecoder(strings.NewReader(f.Content), 4096)

@@ -154,7 +154,10 @@ func (r *record) survey(ctx context.Context, c *check.Cluster, l *lab.Lab, all r
 	if own {
 		err := listAll(ctx, c, "", all.global, func(gvr schema.GroupVersionResource, items []unstructured.Unstructured) {
 			for i := range items {
-				r.Known[key(gvr, items[i].GetName())] = string(items[i].GetUID())
+				// The lab's own may still be on their way out from the time before, to be made anew.
+				if gvr != namespaces() || !slices.Contains(l.Namespaces, items[i].GetName()) {
+					r.Known[key(gvr, items[i].GetName())] = string(items[i].GetUID())
+				}
 			}
 		})
 		if err != nil {

@@ -242,7 +242,8 @@ func arrive(ctx context.Context, c *check.Cluster, refs []lab.Ref) error {
 		pending = still
 		return len(pending) == 0, nil
 	})
-	if errors.Is(err, errWaited) {
+	// Whoever set a limit of their own wants to know too what did not come.
+	if errors.Is(err, errWaited) || ctx.Err() != nil && missing != nil {
 		return fmt.Errorf("%w: %w", err, errors.Join(missing...))
 	}
 	return err

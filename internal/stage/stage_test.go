@@ -168,7 +168,12 @@ func TestReadPutsWhatIsReferredToFirst(t *testing.T) {
 `,
 		"notes.txt": "{apiVersion: v1, kind: Pod, metadata: {name: no}}",
 	})
-	objects, err := read(l, "setup")
+	files, err := l.Files("setup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, lab.File{Path: "made up", Content: "{apiVersion: v1, kind: Secret, metadata: {name: more}}"})
+	objects, err := read(l, files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +181,7 @@ func TestReadPutsWhatIsReferredToFirst(t *testing.T) {
 	for _, o := range objects {
 		got = append(got, o.GetKind()+"/"+o.GetName())
 	}
-	want := []string{"ConfigMap/menu", "ServiceAccount/baker", "Service/web", "Pod/web", "Deployment/oven", "Pod/db"}
+	want := []string{"ConfigMap/menu", "ServiceAccount/baker", "Secret/more", "Service/web", "Pod/web", "Deployment/oven", "Pod/db"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -1,0 +1,389 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/report"
+	"github.com/kindlab-dev/kindlab/internal/stage"
+)
+
+// proof is the verification of one lab.
+type proof struct {
+	*Verifier
+	lab   *lab.Lab
+	facts facts
+	scene Scene
+	// turns is held for reading while a state is looked at, and for writing while one concerns the whole cluster.
+	turns *sync.RWMutex
+	round int
+	// hasty tells that the last state was undone in place: the network may still go by it for a moment.
+	hasty bool
+}
+
+// errGivenUp ends a proof whose finding has been told.
+var errGivenUp = errors.New("the proof cannot go on")
+
+// run proves a lab in all its states. What is wrong is told as findings; the error is that nothing more can be proved.
+func (p *proof) run(ctx context.Context) (err error) {
+	err = p.timed(ctx, Setup, "start", func(ctx context.Context) error { return p.scene.Start(ctx, p.lab) })
+	if !errors.Is(err, errThere) && !errors.Is(err, stage.ErrNotOurs) {
+		defer func() { err = errors.Join(err, p.stop(ctx)) }()
+	}
+	if err != nil {
+		p.trouble(ctx, Setup, "start", err)
+		return errGivenUp
+	}
+	for p.round = 1; p.round <= max(1, p.Repeat); p.round++ {
+		if p.round > 1 && len(p.lab.Params) > 0 {
+			if err := p.redraw(ctx); err != nil {
+				return err
+			}
+		}
+		if err := p.all(ctx); err != nil {
+			return err
+		}
+	}
+	p.round = 0 // what follows is of no round
+	return nil
+}
+
+// redraw goes on with other values, as another learner gets them.
+func (p *proof) redraw(ctx context.Context) error {
+	other, err := p.lab.Filled(p.lab.Draw(p.random(p.lab.Name, p.round)), p.Kinds)
+	if err != nil {
+		p.found(Finding{Phase: Load, Is: err.Error(), Bad: true})
+		return errGivenUp
+	}
+	p.lab = other
+	return p.reset(ctx, "other values", Reset)
+}
+
+// all is one round: what the learner finds, the right answers, and in the first round the wrong ones.
+func (p *proof) all(ctx context.Context) error {
+	err := p.state(ctx, "untouched", func(r report.Report) *complaint { return untouched(p.lab, r) })
+	if err != nil {
+		return err
+	}
+	for _, s := range p.lab.Solutions {
+		step := stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run}
+		if err := p.state(ctx, "solution: "+s.Title, solved, step); err != nil {
+			return err
+		}
+	}
+	if p.round > 1 {
+		return nil
+	}
+	for _, m := range p.lab.Mistakes {
+		step := stage.Step{Delete: m.Delete, Apply: m.Apply, Run: m.Run}
+		name, right := "mistake: "+m.Title, false
+		err := p.stateOf(ctx, name, mistakeNotShown(m), func(r report.Report) *complaint {
+			c := mistaken(p.lab, m, r)
+			right = c == nil
+			return c
+		}, step)
+		if ctx.Err() == nil {
+			p.tell(Event{What: Listed, Step: name, Caught: right})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return p.generated(ctx)
+}
+
+// state makes one state of the lab, grades it, and puts the lab back. The error is that it cannot be put back.
+func (p *proof) state(ctx context.Context, name string, judge func(report.Report) *complaint, steps ...stage.Step) error {
+	return p.stateOf(ctx, name, nil, judge, steps...)
+}
+
+// stateOf is state where a first look may come too early.
+func (p *proof) stateOf(ctx context.Context, name string, early func(report.Report) bool, judge func(report.Report) *complaint,
+	steps ...stage.Step,
+) error {
+	p.turns.RLock()
+	defer p.turns.RUnlock()
+	r, phase, err := p.look(ctx, name, false, early, steps)
+	switch {
+	case err != nil:
+		p.trouble(ctx, phase, name, err)
+	default:
+		if c := judge(r); c != nil {
+			is := strings.Join(c.is, "; ")
+			if gone := p.scene.Deleted(ctx); len(gone) > 0 {
+				is = fmt.Sprintf("namespace %s was deleted: %s", strings.Join(gone, ", "), is)
+			}
+			p.found(Finding{Phase: Grade, Step: name, Is: is, Unclear: c.unclear})
+		}
+	}
+	if len(steps) == 0 && !p.facts.changes && err == nil {
+		return ctx.Err() // nothing was touched
+	}
+	return p.reset(ctx, name, Reset)
+}
+
+// mistakeNotShown tells whether a task passes that the mistake is to fail.
+func mistakeNotShown(m lab.Mistake) func(report.Report) bool {
+	return func(r report.Report) bool {
+		return slices.ContainsFunc(r.Tasks, func(t report.Task) bool {
+			return t.Verdict == report.Passed && slices.Contains(m.Fails, t.ID)
+		})
+	}
+}
+
+// look performs steps and grades what came of them. A grade that tells of what was there before, because a wrong answer
+// has not shown yet, is made again while patience lasts: nothing else is a second time.
+func (p *proof) look(ctx context.Context, name string, quick bool, early func(report.Report) bool, steps []stage.Step) (r report.Report, phase Phase, err error) {
+	bucket := func(phase Phase) Phase {
+		if quick {
+			return Generated
+		}
+		return phase
+	}
+	for _, step := range steps {
+		err := p.timed(ctx, bucket(Perform), name, func(ctx context.Context) error { return p.scene.Perform(ctx, step) })
+		if err != nil {
+			return r, Perform, err
+		}
+	}
+	for pause, waited := p.Patience/16, time.Duration(0); ; pause, waited = 2*pause, waited+pause {
+		err = p.timed(ctx, bucket(Grade), name, func(ctx context.Context) (err error) {
+			r, err = p.scene.Grade(ctx, quick)
+			return err
+		})
+		if err != nil || early == nil || !early(r) || waited+pause > p.Patience || pause == 0 {
+			return r, Grade, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, Grade, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// reset puts the lab back and compares it with its beginning. One that cannot be put back is taken off and begun anew,
+// because the other states can be proved still.
+func (p *proof) reset(ctx context.Context, name string, bucket Phase) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	p.hasty = false
+	var differences []stage.Difference
+	err := p.timed(ctx, bucket, name, func(ctx context.Context) (err error) {
+		differences, err = p.scene.Reset(ctx, p.lab)
+		return err
+	})
+	switch {
+	case err != nil:
+		p.trouble(ctx, Reset, name, err)
+	case len(differences) > 0:
+		words := make([]string, len(differences))
+		for i, d := range differences {
+			words[i] = d.String()
+		}
+		p.found(Finding{Phase: Reset, Step: name, Is: "after the reset the cluster is not as it was: " + strings.Join(words, "; ")})
+	default:
+		return nil
+	}
+	again := p.stop(ctx)
+	if again == nil {
+		again = p.timed(ctx, Setup, "start again", func(ctx context.Context) error { return p.scene.Start(ctx, p.lab) })
+	}
+	if again != nil {
+		return errGivenUp // the reset's finding says why
+	}
+	return nil
+}
+
+// stop takes the lab off, also when nobody waits for it any more.
+func (p *proof) stop(ctx context.Context) error {
+	err := p.timed(context.WithoutCancel(ctx), Stop, "stop", p.scene.Stop)
+	if err != nil {
+		p.trouble(ctx, Stop, "stop", err)
+	}
+	return err
+}
+
+// generated tries the wrong answers that nobody wrote down.
+func (p *proof) generated(ctx context.Context) error {
+	mutants, err := Mutants(p.lab, p.Kinds, p.Enforced, p.Generate)
+	if err != nil {
+		p.found(Finding{Phase: Generated, Is: err.Error(), Bad: true})
+		return ctx.Err()
+	}
+	for _, m := range mutants {
+		if err := p.try(ctx, m); err != nil {
+			return err
+		}
+	}
+	if all, err := Mutants(p.lab, p.Kinds, true, -1); err == nil { // whatever number is tried
+		p.staleExceptions(all)
+	}
+	return nil
+}
+
+// staleExceptions tells of excuses for what is not a generated mistake of this lab.
+func (p *proof) staleExceptions(all []Mutant) {
+	names := map[string]bool{}
+	for _, m := range all {
+		names[m.Name] = true
+	}
+	for _, e := range p.lab.Exceptions {
+		if !names[e.From] {
+			p.found(Finding{
+				Phase: Load, Step: "exceptions", Is: fmt.Sprintf("no generated mistake is called %q", e.From),
+				Look: "kindlab verify " + p.lab.Name + " --generated all -o json names them",
+			})
+		}
+	}
+}
+
+// try judges one generated mistake.
+func (p *proof) try(ctx context.Context, m Mutant) error {
+	if m.Everyone {
+		p.turns.Lock()
+		defer p.turns.Unlock()
+	} else {
+		p.turns.RLock()
+		defer p.turns.RUnlock()
+	}
+	began := p.Now()
+	name := "generated: " + m.Name
+	tried := Tried{Name: m.Name, Change: m.Change}
+	tried.Outcome, tried.By = p.outcome(ctx, name, m)
+	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
+	if p.hasty && (tried.Outcome == Slipped || tried.Outcome == Unclear) {
+		if err := p.reset(ctx, name, Generated); err != nil {
+			return err
+		}
+		tried.Outcome, tried.By = p.outcome(ctx, name, m)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if tried.Outcome == Slipped {
+		for _, e := range p.lab.Exceptions {
+			if e.From == m.Name {
+				tried.Outcome, tried.By = Excused, e.Because
+			}
+		}
+	}
+	if tried.Outcome == Unclear {
+		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
+	}
+	err := p.undo(ctx, name)
+	tried.Seconds = p.Now().Sub(began).Seconds()
+	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
+	return err
+}
+
+// outcome makes a generated mistake and grades it.
+func (p *proof) outcome(ctx context.Context, name string, m Mutant) (Outcome, string) {
+	var r report.Report
+	err := p.empowered(ctx, m.Everyone, func() (err error) {
+		r, _, err = p.look(ctx, name, true, notCaught, m.Steps)
+		return err
+	})
+	switch {
+	case refused(err):
+		return Refused, err.Error()
+	case err != nil:
+		return Unclear, err.Error()
+	}
+	return caught(r)
+}
+
+// notCaught tells whether a generated mistake may not have shown yet.
+func notCaught(r report.Report) bool {
+	outcome, _ := caught(r)
+	return outcome == Slipped || outcome == Unclear
+}
+
+// undo is a reset in the quickest way that is safe.
+func (p *proof) undo(ctx context.Context, name string) error {
+	if p.facts.changes || ctx.Err() != nil {
+		return p.reset(ctx, name, Generated)
+	}
+	var undone bool
+	err := p.timed(ctx, Generated, name, func(ctx context.Context) (err error) {
+		undone, err = p.scene.Undo(ctx)
+		return err
+	})
+	if err != nil || !undone {
+		return p.reset(ctx, name, Generated)
+	}
+	p.hasty = true
+	return nil
+}
+
+// empowered calls do while everyone is an administrator, if so told.
+func (p *proof) empowered(ctx context.Context, everyone bool, do func() error) (err error) {
+	if !everyone {
+		return do()
+	}
+	revoke, err := p.scene.Empower(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.Limit)
+		defer cancel()
+		err = errors.Join(err, revoke(after))
+	}()
+	return do()
+}
+
+// refused tells whether the API server did not take what nobody can apply then.
+func refused(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
+}
+
+// timed gives a step its time.
+func (p *proof) timed(ctx context.Context, phase Phase, step string, do func(context.Context) error) error {
+	began := p.Now()
+	limited, cancel := context.WithTimeoutCause(ctx, p.Limit, fmt.Errorf("it did not end within %s", p.Limit))
+	defer cancel()
+	err := do(limited)
+	p.tell(Event{What: Spent, Step: step, Phase: phase, Took: p.Now().Sub(began)})
+	return err
+}
+
+// trouble tells of a step that failed: of the lab, or of a cluster that does not answer.
+func (p *proof) trouble(ctx context.Context, phase Phase, step string, err error) {
+	if ctx.Err() != nil {
+		return // interrupted: that is no finding
+	}
+	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	silent := p.scene.Answers(asking)
+	f := Finding{Phase: phase, Step: step, Is: err.Error()}
+	if silent != nil {
+		f.Is, f.Unclear = fmt.Sprintf("the cluster does not answer: %v; %v", silent, err), true
+	}
+	if errors.Is(err, errThere) {
+		f.Unclear = true
+	}
+	p.found(f)
+}
+
+func (p *proof) found(f Finding) {
+	f.Lab = p.lab.Name
+	if p.round > 1 {
+		f.Step = fmt.Sprintf("%s (round %d)", f.Step, p.round)
+	}
+	p.tell(Event{What: Found, Finding: &f})
+}
+
+func (p *proof) tell(e Event) {
+	e.Lab = p.lab.Name
+	p.events(e)
+}
