@@ -139,6 +139,7 @@ func (r reachTable) expected(client, target string) (open, asked bool) {
 
 // secondOpinion brings the lab into a state, asks all pairs of its tables and resets it. It returns how many it asked.
 func secondOpinion(t *testing.T, s *site.Site, l *lab.Lab, change *stage.Step, tables []reachTable) int {
+	t.Helper()
 	ctx := t.Context()
 	if change != nil {
 		if err := stage.Perform(ctx, s.Cluster, l, *change, s.Home.Scripts()); err != nil {
@@ -179,7 +180,7 @@ func (r reachTable) compare(t *testing.T, s *site.Site, l *lab.Lab) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := s.Cluster.Prober.Probe(ctx, jobsOf(pairs))
+	first := s.Prober.Probe(ctx, jobsOf(pairs))
 	verdict := r.check.Run(ctx, s.Cluster)
 	failure, failed := errors.AsType[*check.Failure](verdict)
 	if verdict != nil && (!failed || failure.Settling) {
