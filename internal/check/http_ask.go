@@ -90,7 +90,7 @@ func (h httpCheck) askOnce(ctx context.Context, c *Cluster, origins []origin, an
 		return h.shared(ctx, c, origins, answerers)
 	}
 	jobs, owners := h.requests(origins, max(6, 12*len(answerers)))
-	return h.judge(ctx, c, c.Prober.Probe(ctx, jobs), owners, answerers)
+	return h.judge(ctx, c, c.probeTwice(ctx, jobs), owners, answerers)
 }
 
 // requests are n from each origin: so many that a pod which gets its share is

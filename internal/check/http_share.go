@@ -76,7 +76,7 @@ func (h httpCheck) shared(ctx context.Context, c *Cluster, origins []origin, ans
 		jobs, owners := h.requests(origins, (more+len(origins)-1)/len(origins))
 		for len(jobs) > 0 {
 			k := min(atOnce, len(jobs))
-			out := c.Prober.Probe(ctx, jobs[:k])
+			out := c.probeTwice(ctx, jobs[:k])
 			if worst, err := h.judge(ctx, c, out, owners[:k], answerers); err != nil {
 				return worst, err
 			}

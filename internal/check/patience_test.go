@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/probe"
-	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
 func TestPatience(t *testing.T) {
@@ -55,10 +54,6 @@ func TestPatience(t *testing.T) {
 func TestQuickLooks(t *testing.T) {
 	t.Parallel()
 	for text, answers := range map[string]struct{ right, wrong func(probe.Job) probe.Outcome }{
-		shopTable: {
-			by(map[string]dial.Result{frontIP: dial.OK, guestIP: dial.Refused, dbIP: dial.OK}),
-			by(map[string]dial.Result{frontIP: dial.OK, guestIP: dial.OK, dbIP: dial.OK}),
-		},
 		bakery + "}": {body("oven-1"), body("mill-7")},
 		"resolve: {from: {pods: app=till}, name: bread, to: {address: 10.1.1.1}}": {fixed(leads("10.1.1.1")), fixed(leads("10.1.1.2"))},
 	} {

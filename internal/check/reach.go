@@ -117,14 +117,15 @@ const (
 type cell struct {
 	row, column string
 	from, to    corev1.Pod
+	open        bool // what the policies make of it
 }
 
 func (r reach) Run(ctx context.Context, c *Cluster) error {
-	from, to, err := r.pods(ctx, c)
+	from, to, now, err := r.read(ctx, c)
 	if err != nil {
 		return err
 	}
-	cells, all := r.expectations(from, to)
+	cells, all := r.expectations(from, to, now)
 	if len(all) == 0 {
 		return errors.New("the table asks nothing: its clients and its targets are the same pod")
 	}
@@ -148,6 +149,20 @@ func (r reach) Run(ctx context.Context, c *Cluster) error {
 		}
 	}
 	return err
+}
+
+// read reads what the table is about, and what the API says of it.
+func (r reach) read(ctx context.Context, c *Cluster) (from, to map[string][]corev1.Pod, now *rules, err error) {
+	group, reading := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		from, to, err = r.pods(reading, c)
+		return err
+	})
+	group.Go(func() (err error) {
+		now, err = c.rulesNow(reading)
+		return err
+	})
+	return from, to, now, group.Wait()
 }
 
 // pods lists those behind each name of the table.
@@ -189,21 +204,23 @@ func flat(sets map[string][]corev1.Pod) []corev1.Pod {
 	return slices.Concat(slices.Collect(maps.Values(sets))...)
 }
 
-// expectations are the probes of the table, one for each pair of pods.
-func (r reach) expectations(from, to map[string][]corev1.Pod) (cells []cell, all []probe.Expectation) {
+// expectations are the probes of the table, one for each pair of pods. What is waited for is not what the table wants:
+// it is what the policies say.
+func (r reach) expectations(from, to map[string][]corev1.Pod, now *rules) (cells []cell, all []probe.Expectation) {
 	for _, row := range r.table.rows {
 		for _, column := range r.table.columns {
-			allow, asked := r.table.allow[[2]string{row, column}]
-			if !asked {
+			if _, asked := r.table.allow[[2]string{row, column}]; !asked {
 				continue
 			}
+			port, protocol := r.targets[column].way()
 			for _, a := range from[row] {
 				for _, b := range to[column] {
 					if a.UID == b.UID {
 						continue // a pod always reaches itself
 					}
-					cells = append(cells, cell{row, column, a, b})
-					all = append(all, r.expectation(a, b, r.targets[column], allow))
+					open := now.allow(&a, &b, port, protocol)
+					cells = append(cells, cell{row, column, a, b, open})
+					all = append(all, r.expectation(a, b, r.targets[column], open))
 				}
 			}
 		}
@@ -237,10 +254,10 @@ func (r reach) controlled(servers []cell, controls []probe.Expectation, out []pr
 	return nil
 }
 
-// expectation is the probe of one pair.
-func (r reach) expectation(a, b corev1.Pod, t target, allow bool) probe.Expectation {
+// expectation is the probe of one pair, which is expected to be open or closed.
+func (r reach) expectation(a, b corev1.Pod, t target, open bool) probe.Expectation {
 	e := probe.Expectation{Job: t.job(a, b), Streak: 1, Accept: func(o probe.Outcome) bool { return o.Result == dial.OK }}
-	if !allow {
+	if !open {
 		e.Job.Timeout, e.Streak = denyTimeout, 2
 		e.Accept = func(o probe.Outcome) bool { return o.Result.Denied() }
 	}
@@ -267,6 +284,9 @@ func (r reach) controls(to map[string][]corev1.Pod) (servers []cell, all []probe
 	return servers, all
 }
 
+// catchingUp is how long a network may take to do what a changed policy says before nobody can tell any more what it does.
+const catchingUp = 30 * time.Second
+
 // judge turns outcomes into a verdict on the whole table.
 func (r reach) judge(ctx context.Context, c *Cluster, cells []cell, all []probe.Expectation, out []probe.Outcome, wait *patience) error {
 	found := map[[2]string]bool{}
@@ -276,10 +296,19 @@ func (r reach) judge(ctx context.Context, c *Cluster, cells []cell, all []probe.
 	for i, p := range cells {
 		key := [2]string{p.row, p.column}
 		want, o := r.table.allow[key], out[i]
-		right := all[i].Accept(o)
-		if !right && !o.Result.Named() {
+		agreed := all[i].Accept(o)
+		switch {
+		case !agreed && !o.Result.Named():
 			return fmt.Errorf("probing from %s to %s: %s", p.row, p.column, o.Detail)
+		case !agreed && o.Result == dial.OK:
+			return r.behind(ctx, c, p)
+		case !agreed && o.Result.Denied() && !want && wait.disbelieves(o):
+			return &Failure{
+				Is:   fmt.Sprintf("%s does not reach %s (%s), and no policy denies it", p.row, p.column, o.Result),
+				Look: r.look(p), Settling: true,
+			}
 		}
+		right := want && o.Result == dial.OK || !want && o.Result.Denied()
 		if right && !said[key] {
 			found[key] = want
 		}
@@ -287,7 +316,7 @@ func (r reach) judge(ctx context.Context, c *Cluster, cells []cell, all []probe.
 			continue
 		}
 		said[key], found[key] = true, !want
-		settling = settling || wait.disbelieves(o)
+		settling = settling || !agreed && wait.disbelieves(o)
 		if want {
 			wrong = append(wrong, fmt.Sprintf("%s cannot reach %s (%s)", p.row, p.column, o.Result))
 		} else {
@@ -301,6 +330,16 @@ func (r reach) judge(ctx context.Context, c *Cluster, cells []cell, all []probe.
 		return nil
 	}
 	return &Failure{Is: strings.Join(wrong, "; "), Look: look, More: append(r.table.draw(found), why...), Settling: settling}
+}
+
+// behind is about a door that the policies close and the network leaves open: it has not caught up, or it does not
+// enforce policies at all.
+func (r reach) behind(ctx context.Context, c *Cluster, p cell) error {
+	is := fmt.Sprintf("%s still reaches %s, although the policies deny it", p.row, p.column)
+	if time.Since(c.lastChange(ctx, r.Objects())) > catchingUp {
+		return fmt.Errorf("%s: the network does not do what the API says", is)
+	}
+	return &Failure{Is: is + ": the network has not caught up", Look: r.look(p), Settling: true}
 }
 
 // look shows the policies that speak about the pair.

@@ -56,3 +56,14 @@ func (t target) job(a, b corev1.Pod) probe.Job {
 	j.Proto, j.Host, j.Port = dial.Proto(t.Protocol), b.Status.PodIP, t.Port
 	return j
 }
+
+// way is the port of the target's pods and the protocol that it is asked by.
+func (t target) way() (int, corev1.Protocol) {
+	switch {
+	case t.Lookup != "":
+		return dnsPort, corev1.ProtocolUDP
+	case t.Protocol == "udp":
+		return t.Port, corev1.ProtocolUDP
+	}
+	return t.Port, corev1.ProtocolTCP
+}

@@ -124,7 +124,7 @@ func TestReachWaitsForTheNetwork(t *testing.T) {
 	t.Parallel()
 	check := mustCompile(t, shopTable)
 	synctest.Test(t, func(t *testing.T) {
-		c, _, _ := clusterOf(shop()...)
+		c, _, _ := clusterOf(append(shop(), onlyFront(time.Now()))...)
 		start, asked := time.Now(), 0
 		c.Prober = &prober{answer: func(j probe.Job) probe.Outcome {
 			if j.PodIP == guestIP {

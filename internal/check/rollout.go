@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -116,9 +118,9 @@ func (r Rollout) Run(ctx context.Context, c *Cluster) error {
 		f.Is, f.Want = fmt.Sprintf("%s asks for %d replicas", r.Ref, p.want), fmt.Sprint(least)
 		return f
 	case p.replica > p.want && p.ready >= p.want && p.updated >= p.want:
-		f.Is, f.Settling = fmt.Sprintf("%s still has %d replicas", r.Ref, p.replica), true
-		f.Want = fmt.Sprint(p.want)
-		return f
+		// Its ready pods may be those of the earlier template, which stay for as long as the new ones do not get ready.
+		f.Is, f.Want = fmt.Sprintf("%s still has %d replicas", r.Ref, p.replica), fmt.Sprint(p.want)
+		return r.waiting(ctx, c, p, f)
 	case p.ready < p.want || p.updated < p.want || p.replica > p.want:
 		f.Is, f.Want = fmt.Sprintf("%s has %d ready and %d up-to-date replicas", r.Ref, p.ready, p.updated), fmt.Sprint(p.want)
 		switch r.Ref.Kind {
@@ -214,6 +216,29 @@ func (p progress) over(selector *metav1.LabelSelector) (progress, error) {
 	return p, err
 }
 
+// latest is the label that tells the pods of a Deployment's latest template from those of earlier ones; "" for others.
+func (r Rollout) latest(ctx context.Context, c *Cluster, p progress) (hash string, err error) {
+	if r.Ref.Kind != "deployment" {
+		return "", nil
+	}
+	list, err := c.Kube.AppsV1().ReplicaSets(r.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: p.pods.String()})
+	if err != nil {
+		return "", fmt.Errorf("listing the ReplicaSets of %s: %w", r.Ref, err)
+	}
+	newest := 0
+	for _, s := range list.Items {
+		owner := metav1.GetControllerOf(&s)
+		if owner == nil || owner.Name != r.Ref.Name {
+			continue
+		}
+		n, _ := strconv.Atoi(s.Annotations["deployment.kubernetes.io/revision"]) // none is the oldest
+		if n >= newest {
+			newest, hash = n, s.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+		}
+	}
+	return hash, nil
+}
+
 // waiting tells a rollout that is moving from one that will not get there.
 func (r Rollout) waiting(ctx context.Context, c *Cluster, p progress, f *Failure) error {
 	var why []string
@@ -226,7 +251,16 @@ func (r Rollout) waiting(ctx context.Context, c *Cluster, p progress, f *Failure
 		if err != nil {
 			return fmt.Errorf("listing the pods of %s: %w", r.Ref, err)
 		}
+		hash, err := r.latest(ctx, c, p)
+		if err != nil {
+			return err
+		}
 		for i := range list.Items {
+			// A pod that is on its way out, or of an earlier template, says nothing of where the rollout goes.
+			old := hash != "" && list.Items[i].Labels[appsv1.DefaultDeploymentUniqueLabelKey] != hash
+			if list.Items[i].DeletionTimestamp != nil || old {
+				continue
+			}
 			if s := stuck(&list.Items[i]); s != "" {
 				why = append(why, s)
 				f.Look = fmt.Sprintf("kubectl -n %s describe pods -l '%s'", r.Ref.Namespace, p.pods)

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/explain"
 	"github.com/kindlab-dev/kindlab/internal/probe"
@@ -43,13 +42,7 @@ func (h httpCheck) trail(ctx context.Context, c *Cluster, from origin, saw probe
 // rule says which policy lets the connection of a cell through, or what stands in its way, as far as policies do.
 func (r reach) rule(ctx context.Context, c *Cluster, p cell) []string {
 	t := r.targets[p.column]
-	port, protocol := t.Port, corev1.ProtocolTCP
-	switch {
-	case t.Lookup != "":
-		port, protocol = dnsPort, corev1.ProtocolUDP
-	case t.Protocol == "udp":
-		protocol = corev1.ProtocolUDP
-	}
+	port, protocol := t.way()
 	verdict, err := c.walker().Connection(ctx, &p.from, &p.to, port, protocol)
 	if err != nil || verdict == nil {
 		return nil

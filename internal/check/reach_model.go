@@ -1,0 +1,64 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/explain"
+)
+
+// rules are what the API says about connections between pods. Packets decide; the rules tell when the packets can be
+// believed: a network takes a moment to do what the API says, and until it does, an open door proves nothing, and
+// neither does a closed one. Without them, the cells of a table would be seen at different moments, and a table would
+// pass that never was.
+type rules struct {
+	policies   []networkingv1.NetworkPolicy
+	namespaces []corev1.Namespace
+}
+
+// rulesNow reads them.
+func (c *Cluster) rulesNow(ctx context.Context) (*rules, error) {
+	r := &rules{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		list, err := c.Kube.NetworkingV1().NetworkPolicies(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return fmt.Errorf("listing NetworkPolicies: %w", err)
+		}
+		r.policies = list.Items
+		return nil
+	})
+	group.Go(func() error {
+		list, err := c.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return fmt.Errorf("listing namespaces: %w", err)
+		}
+		r.namespaces = list.Items
+		return nil
+	})
+	return r, group.Wait()
+}
+
+// allow tells whether the policies let one pod reach a port of another.
+func (r *rules) allow(from, to *corev1.Pod, port int, protocol corev1.Protocol) bool {
+	var about []networkingv1.NetworkPolicy
+	for _, p := range r.policies {
+		if p.Namespace == from.Namespace || p.Namespace == to.Namespace {
+			about = append(about, p)
+		}
+	}
+	egress, ingress, err := explain.Judge(about, r.namespaces, peer(from), peer(to), port, protocol)
+	// A policy that cannot be read as the API means it is no reason to expect a closed door.
+	return err != nil || egress.Allowed() && ingress.Allowed()
+}
+
+func peer(p *corev1.Pod) explain.Peer {
+	ip, _ := netip.ParseAddr(p.Status.PodIP)
+	return explain.Peer{Pod: p, IP: ip}
+}
