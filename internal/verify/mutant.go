@@ -41,10 +41,7 @@ func Mutants(l *lab.Lab, kinds check.Registry, enforced bool, limit int) ([]Muta
 	if err != nil {
 		return nil, err
 	}
-	m := mutator{lab: l, facts: known, solution: l.Solutions[0], enforced: enforced}
-	if at := slices.IndexFunc(l.Solutions, func(s lab.Solution) bool { return s.Apply != "" }); at >= 0 {
-		m.solution = l.Solutions[at]
-	}
+	m := mutator{lab: l, facts: known, solution: l.Solutions[original(l)], enforced: enforced}
 	if m.right, err = m.read(m.solution.Apply); err != nil {
 		return nil, err
 	}
@@ -60,6 +57,11 @@ func Mutants(l *lab.Lab, kinds check.Registry, enforced bool, limit int) ([]Muta
 		families = append(families, mutants)
 	}
 	return choose(families, limit), nil
+}
+
+// original is the solution that mistakes are made from.
+func original(l *lab.Lab) int {
+	return max(0, slices.IndexFunc(l.Solutions, func(s lab.Solution) bool { return s.Apply != "" }))
 }
 
 func (m *mutator) read(path string) ([]object, error) {

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/report"
 	"github.com/kindlab-dev/kindlab/internal/stage"
@@ -73,9 +71,15 @@ func (p *proof) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range p.lab.Solutions {
+	sound := false // what mistakes are made from passes, or any of them would seem to be caught
+	for i, s := range p.lab.Solutions {
 		step := stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run}
-		if err := p.state(ctx, "solution: "+s.Title, solved, step); err != nil {
+		err := p.state(ctx, "solution: "+s.Title, func(r report.Report) *complaint {
+			c := solved(r)
+			sound = sound || i == original(p.lab) && c == nil
+			return c
+		}, step)
+		if err != nil {
 			return err
 		}
 	}
@@ -96,6 +100,9 @@ func (p *proof) all(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	if !sound {
+		return ctx.Err()
 	}
 	return p.generated(ctx)
 }
@@ -211,140 +218,6 @@ func (p *proof) stop(ctx context.Context) error {
 		p.trouble(ctx, Stop, "stop", err)
 	}
 	return err
-}
-
-// generated tries the wrong answers that nobody wrote down.
-func (p *proof) generated(ctx context.Context) error {
-	mutants, err := Mutants(p.lab, p.Kinds, p.Enforced, p.Generate)
-	if err != nil {
-		p.found(Finding{Phase: Generated, Is: err.Error(), Bad: true})
-		return ctx.Err()
-	}
-	for _, m := range mutants {
-		if err := p.try(ctx, m); err != nil {
-			return err
-		}
-	}
-	if all, err := Mutants(p.lab, p.Kinds, true, -1); err == nil { // whatever number is tried
-		p.staleExceptions(all)
-	}
-	return nil
-}
-
-// staleExceptions tells of excuses for what is not a generated mistake of this lab.
-func (p *proof) staleExceptions(all []Mutant) {
-	names := map[string]bool{}
-	for _, m := range all {
-		names[m.Name] = true
-	}
-	for _, e := range p.lab.Exceptions {
-		if !names[e.From] {
-			p.found(Finding{
-				Phase: Load, Step: "exceptions", Is: fmt.Sprintf("no generated mistake is called %q", e.From),
-				Look: "kindlab verify " + p.lab.Name + " --generated all -o json names them",
-			})
-		}
-	}
-}
-
-// try judges one generated mistake.
-func (p *proof) try(ctx context.Context, m Mutant) error {
-	if m.Everyone {
-		p.turns.Lock()
-		defer p.turns.Unlock()
-	} else {
-		p.turns.RLock()
-		defer p.turns.RUnlock()
-	}
-	began := p.Now()
-	name := "generated: " + m.Name
-	tried := Tried{Name: m.Name, Change: m.Change}
-	tried.Outcome, tried.By = p.outcome(ctx, name, m)
-	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
-	if p.hasty && (tried.Outcome == Slipped || tried.Outcome == Unclear) {
-		if err := p.reset(ctx, name, Generated); err != nil {
-			return err
-		}
-		tried.Outcome, tried.By = p.outcome(ctx, name, m)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if tried.Outcome == Slipped {
-		for _, e := range p.lab.Exceptions {
-			if e.From == m.Name {
-				tried.Outcome, tried.By = Excused, e.Because
-			}
-		}
-	}
-	if tried.Outcome == Unclear {
-		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
-	}
-	err := p.undo(ctx, name)
-	tried.Seconds = p.Now().Sub(began).Seconds()
-	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
-	return err
-}
-
-// outcome makes a generated mistake and grades it.
-func (p *proof) outcome(ctx context.Context, name string, m Mutant) (Outcome, string) {
-	var r report.Report
-	err := p.empowered(ctx, m.Everyone, func() (err error) {
-		r, _, err = p.look(ctx, name, true, notCaught, m.Steps)
-		return err
-	})
-	switch {
-	case refused(err):
-		return Refused, err.Error()
-	case err != nil:
-		return Unclear, err.Error()
-	}
-	return caught(r)
-}
-
-// notCaught tells whether a generated mistake may not have shown yet.
-func notCaught(r report.Report) bool {
-	outcome, _ := caught(r)
-	return outcome == Slipped || outcome == Unclear
-}
-
-// undo is a reset in the quickest way that is safe.
-func (p *proof) undo(ctx context.Context, name string) error {
-	if p.facts.changes || ctx.Err() != nil {
-		return p.reset(ctx, name, Generated)
-	}
-	var undone bool
-	err := p.timed(ctx, Generated, name, func(ctx context.Context) (err error) {
-		undone, err = p.scene.Undo(ctx)
-		return err
-	})
-	if err != nil || !undone {
-		return p.reset(ctx, name, Generated)
-	}
-	p.hasty = true
-	return nil
-}
-
-// empowered calls do while everyone is an administrator, if so told.
-func (p *proof) empowered(ctx context.Context, everyone bool, do func() error) (err error) {
-	if !everyone {
-		return do()
-	}
-	revoke, err := p.scene.Empower(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.Limit)
-		defer cancel()
-		err = errors.Join(err, revoke(after))
-	}()
-	return do()
-}
-
-// refused tells whether the API server did not take what nobody can apply then.
-func refused(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
 }
 
 // timed gives a step its time.

@@ -277,6 +277,10 @@ func TestWhatGoesWrongIsOneFinding(t *testing.T) {
 			phase: verify.Grade, step: "solution: by hand", words: "serve is settling, want passed", states: 9,
 		},
 		{
+			name: "the solution that mistakes are made from does not pass", fake: &stageFake{grade: verdict("right.yaml", 0, report.Failed)},
+			phase: verify.Grade, step: "solution: by label", words: "open is failed, want passed", states: 5,
+		},
+		{
 			name: "a solution deletes the namespace", fake: &stageFake{grade: verdict("right.sh", 0, report.Failed), deleted: []string{"room"}},
 			phase: verify.Grade, step: "solution: by hand", words: "namespace room was deleted: open is failed, want passed", states: 9,
 		},
