@@ -34,18 +34,26 @@ func TestTroubleThatTheLabIsAbout(t *testing.T) {
 		silent        string // the address of the name server that does not answer itself
 		failure, lost string
 	}{
-		{name: "one of two is silent", text: lookup, servers: []runtime.Object{serverAt("a", "10.0.9.1"), serverAt("b", "10.0.9.2")}, silent: "10.0.9.2",
-			lost: "name server b on node n1 does not answer even itself"},
-		{name: "one of two is silent, by http", text: ask, servers: []runtime.Object{serverAt("a", "10.0.9.1"), serverAt("b", "10.0.9.2")}, silent: "10.0.9.2",
-			lost: "name server b on node n1 does not answer even itself"},
+		{
+			name: "one of two is silent", text: lookup, servers: []runtime.Object{serverAt("a", "10.0.9.1"), serverAt("b", "10.0.9.2")}, silent: "10.0.9.2",
+			lost: "name server b on node n1 does not answer even itself",
+		},
+		{
+			name: "one of two is silent, by http", text: ask, servers: []runtime.Object{serverAt("a", "10.0.9.1"), serverAt("b", "10.0.9.2")}, silent: "10.0.9.2",
+			lost: "name server b on node n1 does not answer even itself",
+		},
 		{name: "none, in a lab about it", text: lookup, touches: about, failure: "pod till-1 gets no answer"},
 		{name: "none, in a lab about it, by http", text: ask, touches: about, failure: "http://bread/ does not answer from pod till-1 (dns-timeout)"},
 		{name: "none, in a lab about it, in a table", text: table, touches: about, failure: "no pod with labels k8s-app=kube-dns is running in namespace kube-system"},
 		{name: "none, in a table", text: table, lost: "the cluster's DNS is down"},
-		{name: "a silent one, in a lab about it, in a table", text: table, touches: about, servers: []runtime.Object{serverAt("a", "10.0.9.1")}, silent: "10.0.9.1",
-			failure: "name server a does not answer even itself"},
-		{name: "a silent one, in a table", text: table, servers: []runtime.Object{serverAt("a", "10.0.9.1")}, silent: "10.0.9.1",
-			lost: "no positive control: pod a does not answer even itself"},
+		{
+			name: "a silent one, in a lab about it, in a table", text: table, touches: about, servers: []runtime.Object{serverAt("a", "10.0.9.1")}, silent: "10.0.9.1",
+			failure: "name server a does not answer even itself",
+		},
+		{
+			name: "a silent one, in a table", text: table, servers: []runtime.Object{serverAt("a", "10.0.9.1")}, silent: "10.0.9.1",
+			lost: "no positive control: pod a does not answer even itself",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -51,18 +51,28 @@ func TestReachAsksThePoliciesWhenToBelieve(t *testing.T) {
 		atOnce  bool
 	}{
 		{name: "both say yes", app: "front", changed: long, packets: right, want: verdict{}},
-		{name: "a right policy that the network has not heard of", app: "front", packets: open,
-			want: verdict{failure: "guest still reaches db, although the policies deny it: the network has not caught up", settling: true}},
-		{name: "the same at a glance", app: "front", packets: open, quick: true, atOnce: true,
-			want: verdict{failure: "guest still reaches db, although the policies deny it", settling: true}},
-		{name: "a right policy that nobody enforces", app: "front", changed: long, packets: open,
-			want: verdict{unknown: "the network does not do what the API says"}},
-		{name: "a policy that closes too much, and has not done so yet", app: "nobody", packets: right,
-			want: verdict{failure: "front still reaches db, although the policies deny it: the network has not caught up", settling: true}},
+		{
+			name: "a right policy that the network has not heard of", app: "front", packets: open,
+			want: verdict{failure: "guest still reaches db, although the policies deny it: the network has not caught up", settling: true},
+		},
+		{
+			name: "the same at a glance", app: "front", packets: open, quick: true, atOnce: true,
+			want: verdict{failure: "guest still reaches db, although the policies deny it", settling: true},
+		},
+		{
+			name: "a right policy that nobody enforces", app: "front", changed: long, packets: open,
+			want: verdict{unknown: "the network does not do what the API says"},
+		},
+		{
+			name: "a policy that closes too much, and has not done so yet", app: "nobody", packets: right,
+			want: verdict{failure: "front still reaches db, although the policies deny it: the network has not caught up", settling: true},
+		},
 		{name: "a policy that closes too much", app: "nobody", packets: shut, atOnce: true, want: verdict{failure: "front cannot reach db (timeout)"}},
 		{name: "no policy", packets: open, atOnce: true, want: verdict{failure: "guest still reaches db"}},
-		{name: "a policy was deleted a moment ago, at a glance", packets: right, quick: true, atOnce: true,
-			want: verdict{failure: "guest does not reach db (refused), and no policy denies it", settling: true}},
+		{
+			name: "a policy was deleted a moment ago, at a glance", packets: right, quick: true, atOnce: true,
+			want: verdict{failure: "guest does not reach db (refused), and no policy denies it", settling: true},
+		},
 		{name: "closed by something else", changed: long, packets: right, want: verdict{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
