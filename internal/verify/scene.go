@@ -61,7 +61,8 @@ type scene struct {
 	ground Ground
 	own    bool
 	lab    *lab.Lab
-	before stage.Attempt // as the learner would find it
+	first  stage.Attempt // as a learner would find it
+	before stage.Attempt // as this one does: the same, made anew by each reset
 }
 
 func (s *scene) options() stage.Options {
@@ -81,6 +82,7 @@ func (s *scene) Start(ctx context.Context, l *lab.Lab) error {
 		return err
 	}
 	s.before, err = stage.Recorded(ctx, s.ground.Cluster, l.Name)
+	s.first = s.before
 	return err
 }
 
@@ -118,12 +120,16 @@ func (s *scene) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, erro
 	if err := stage.Reset(ctx, s.ground.Cluster, l, s.options()); err != nil {
 		return nil, err
 	}
-	if anew {
-		var err error
-		s.before, err = stage.Recorded(ctx, s.ground.Cluster, l.Name)
+	now, err := stage.Recorded(ctx, s.ground.Cluster, l.Name)
+	if err != nil {
 		return nil, err
 	}
-	return s.before.Diff(ctx, s.ground.Cluster, l)
+	s.before = now
+	if anew {
+		s.first = now
+		return nil, nil
+	}
+	return s.first.Diff(ctx, s.ground.Cluster, l)
 }
 
 func (s *scene) Undo(ctx context.Context) (bool, error) {
