@@ -77,7 +77,7 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	if tried.Outcome == Unclear {
 		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
 	}
-	err := p.undo(ctx, name)
+	err := p.undo(ctx, name, Generated)
 	tried.Seconds = p.Now().Sub(began).Seconds()
 	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
 	return err
@@ -106,17 +106,17 @@ func notCaught(r report.Report) bool {
 }
 
 // undo is a reset in the quickest way that is safe.
-func (p *proof) undo(ctx context.Context, name string) error {
+func (p *proof) undo(ctx context.Context, name string, bucket Phase) error {
 	if p.facts.changes || ctx.Err() != nil {
-		return p.reset(ctx, name, Generated)
+		return p.reset(ctx, name, bucket)
 	}
 	var undone bool
-	err := p.timed(ctx, Generated, name, func(ctx context.Context) (err error) {
+	err := p.timed(ctx, bucket, name, func(ctx context.Context) (err error) {
 		undone, err = p.scene.Undo(ctx)
 		return err
 	})
 	if err != nil || !undone {
-		return p.reset(ctx, name, Generated)
+		return p.reset(ctx, name, bucket)
 	}
 	p.hasty = true
 	return nil

@@ -226,7 +226,7 @@ func TestALabThatIsAsItSaysIsProved(t *testing.T) {
 	if diff := cmp.Diff(verify.Strength{Caught: 4, Tried: 4}, got.Generated); diff != "" {
 		t.Error(diff)
 	}
-	want := []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "reset spilt.yaml", "reset shut"}
+	want := []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "undo spilt.yaml", "reset spilt.yaml", "undo shut", "reset shut"}
 	if diff := cmp.Diff(want, f.log[:len(want)]); diff != "" || f.log[len(f.log)-1] != "stop" {
 		t.Errorf("%v\n%s", f.log, diff)
 	}
@@ -424,7 +424,7 @@ func TestRoundsAfterTheFirstTryNoMistakes(t *testing.T) {
 	for _, line := range f.log {
 		counts[line]++
 	}
-	want := map[string]int{"start": 1, "stop": 1, "reset right.yaml": 3, "reset right.sh": 3, "reset cold.yaml": 1, "reset spilt.yaml": 1, "reset shut": 1}
+	want := map[string]int{"start": 1, "stop": 1, "reset right.yaml": 3, "reset right.sh": 3, "reset cold.yaml": 1, "undo spilt.yaml": 1, "reset spilt.yaml": 1, "undo shut": 1, "reset shut": 1}
 	if diff := cmp.Diff(want, counts); diff != "" {
 		t.Error(diff)
 	}
