@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"path"
 	"slices"
 	"strings"
 
@@ -41,6 +42,35 @@ func findLab(labs []*lab.Lab, name string) (*lab.Lab, error) {
 		full[i] = l.Name
 	}
 	return nil, remedy.New(usageErrorf("several labs are called %q", name), "say which one: "+strings.Join(full, " or "))
+}
+
+// namedLab returns the lab that a learner means: one of the catalogue, one in a folder, or one that was started from a
+// folder, which goes on being known by its name.
+func (d *deps) namedLab(name string) (*lab.Lab, error) {
+	if isPath(name) {
+		return lab.LoadDir(name)
+	}
+	s, err := d.journal.Read()
+	if err != nil {
+		return nil, err
+	}
+	if folder := s.Folders[name]; folder != "" {
+		return lab.LoadDir(folder)
+	}
+	labs, err := d.labs()
+	if err != nil {
+		return nil, err
+	}
+	l, unknown := findLab(labs, name)
+	if unknown == nil {
+		return l, nil
+	}
+	for full, folder := range s.Folders {
+		if path.Base(full) == name {
+			return lab.LoadDir(folder)
+		}
+	}
+	return nil, unknown
 }
 
 // unknown is the error for a word that should have been one of names.

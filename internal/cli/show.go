@@ -13,7 +13,7 @@ type showOptions struct {
 func newShowCommand(d *deps) *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
-		Use:   "show LAB",
+		Use:   "show LAB|FOLDER",
 		Short: "Show the story and the tasks of a lab",
 		Example: `  kindlab show services/clusterip
   kindlab show clusterip            # its short name will do
@@ -28,11 +28,7 @@ func newShowCommand(d *deps) *cobra.Command {
 }
 
 func (o *showOptions) run(d *deps, name string) error {
-	labs, err := d.labs()
-	if err != nil {
-		return err
-	}
-	l, err := findLab(labs, name)
+	l, err := d.namedLab(name)
 	if err != nil {
 		return err
 	}

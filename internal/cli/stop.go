@@ -51,11 +51,7 @@ func (o *stopOptions) complete(ctx context.Context, d *deps, args []string) (*la
 	if len(args) == 0 {
 		return d.underWay(ctx, &o.place)
 	}
-	labs, err := d.labs()
-	if err != nil {
-		return nil, journal.Place{}, err
-	}
-	l, err := findLab(labs, args[0])
+	l, err := d.namedLab(args[0])
 	if err != nil {
 		return nil, journal.Place{}, err
 	}
