@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -86,6 +87,8 @@ func (l logs) Run(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return fmt.Errorf("listing pods: %w", err)
 	}
+	// What a pod wrote that is on its way out was written before the learner's change.
+	list.Items = slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil && !l.previous })
 	if len(list.Items) == 0 {
 		return &Failure{Is: fmt.Sprintf("no pod has labels %s in namespace %s", l.of.Pods, l.of.Namespace), Look: l.of.look()}
 	}

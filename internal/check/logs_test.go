@@ -29,6 +29,9 @@ func TestLogs(t *testing.T) {
 		return p
 	}
 	old, fresh := baker("oven-1", time.Hour), baker("oven-2", -time.Hour) // still fresh where the test has to wait
+	leaving := baker("oven-3", time.Hour)
+	now := metav1.Now()
+	leaving.DeletionTimestamp, leaving.Finalizers = &now, []string{"kindlab.dev/test"}
 	tests := []struct {
 		name, text string
 		objects    []runtime.Object
@@ -42,6 +45,7 @@ func TestLogs(t *testing.T) {
 		{"both", "{of: {pods: app=oven}, contains: fake, lacks: real}", []runtime.Object{old, fresh}, verdict{}},
 		{"in any of none", "{of: {pods: app=oven}, contains: real, any: true}", []runtime.Object{old}, verdict{failure: "has no such line"}},
 		{"in any", "{of: {pods: app=oven}, contains: fake, any: true}", []runtime.Object{old, fresh}, verdict{}},
+		{"only of a pod on its way out", "{of: {pods: app=oven}, lacks: fake}", []runtime.Object{leaving}, verdict{failure: "no pod has labels app=oven in namespace shop"}},
 		{"no pod", "{of: {pods: app=oven}, contains: fake}", nil, verdict{failure: "no pod has labels app=oven in namespace shop"}},
 		{"no such container", "{of: {pods: app=oven}, container: door, contains: fake}", []runtime.Object{old}, verdict{failure: "pod oven-1 has no container door"}},
 	}
