@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -284,28 +285,22 @@ func (r reach) controls(to map[string][]corev1.Pod) (servers []cell, all []probe
 	return servers, all
 }
 
-// catchingUp is how long a network may take to do what a changed policy says before nobody can tell any more what it does.
-const catchingUp = 30 * time.Second
-
-// judge turns outcomes into a verdict on the whole table.
+// judge turns outcomes into a verdict on the whole table. A cell that is wrong by the policies and by the packets
+// decides it, whatever becomes of cells in which the two do not agree.
 func (r reach) judge(ctx context.Context, c *Cluster, cells []cell, all []probe.Expectation, out []probe.Outcome, wait *patience) error {
 	found := map[[2]string]bool{}
 	var wrong, why []string
 	said := map[[2]string]bool{}
 	look, settling := "", false
+	var open error // of the first cell that cannot be judged
 	for i, p := range cells {
 		key := [2]string{p.row, p.column}
 		want, o := r.table.allow[key], out[i]
 		agreed := all[i].Accept(o)
-		switch {
-		case !agreed && !o.Result.Named():
-			return fmt.Errorf("probing from %s to %s: %s", p.row, p.column, o.Detail)
-		case !agreed && o.Result == dial.OK:
-			return r.behind(ctx, c, p)
-		case !agreed && o.Result.Denied() && !want && wait.disbelieves(o):
-			return &Failure{
-				Is:   fmt.Sprintf("%s does not reach %s (%s), and no policy denies it", p.row, p.column, o.Result),
-				Look: r.look(p), Settling: true,
+		if !agreed {
+			if unsure := r.unsure(ctx, c, p, o, want, wait); unsure != nil {
+				open = cmp.Or(open, unsure)
+				continue
 			}
 		}
 		right := want && o.Result == dial.OK || !want && o.Result.Denied()
@@ -326,20 +321,10 @@ func (r reach) judge(ctx context.Context, c *Cluster, cells []cell, all []probe.
 			look, why = r.look(p), r.rule(ctx, c, p)
 		}
 	}
-	if len(wrong) == 0 {
-		return nil
+	if len(wrong) == 0 || settling && open != nil {
+		return open
 	}
 	return &Failure{Is: strings.Join(wrong, "; "), Look: look, More: append(r.table.draw(found), why...), Settling: settling}
-}
-
-// behind is about a door that the policies close and the network leaves open: it has not caught up, or it does not
-// enforce policies at all.
-func (r reach) behind(ctx context.Context, c *Cluster, p cell) error {
-	is := fmt.Sprintf("%s still reaches %s, although the policies deny it", p.row, p.column)
-	if time.Since(c.lastChange(ctx, r.Objects())) > catchingUp {
-		return fmt.Errorf("%s: the network does not do what the API says", is)
-	}
-	return &Failure{Is: is + ": the network has not caught up", Look: r.look(p), Settling: true}
 }
 
 // look shows the policies that speak about the pair.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/explain"
+	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
 // rules are what the API says about connections between pods. Packets decide; the rules tell when the packets can be
@@ -61,4 +64,33 @@ func (r *rules) allow(from, to *corev1.Pod, port int, protocol corev1.Protocol) 
 func peer(p *corev1.Pod) explain.Peer {
 	ip, _ := netip.ParseAddr(p.Status.PodIP)
 	return explain.Peer{Pod: p, IP: ip}
+}
+
+// unsure is why a cell cannot be judged on which policies and packets do not agree. It is nil where it can.
+func (r reach) unsure(ctx context.Context, c *Cluster, p cell, o probe.Outcome, want bool, wait *patience) error {
+	switch {
+	case !o.Result.Named():
+		return fmt.Errorf("probing from %s to %s: %s", p.row, p.column, o.Detail)
+	case o.Result == dial.OK:
+		return r.behind(ctx, c, p)
+	case o.Result.Denied() && !want && wait.disbelieves(o):
+		return &Failure{
+			Is:   fmt.Sprintf("%s does not reach %s (%s), and no policy denies it", p.row, p.column, o.Result),
+			Look: r.look(p), Settling: true,
+		}
+	}
+	return nil
+}
+
+// catchingUp is how long a network may take to do what a changed policy says before nobody can tell any more what it does.
+const catchingUp = 30 * time.Second
+
+// behind is about a door that the policies close and the network leaves open: it has not caught up, or it does not
+// enforce policies at all.
+func (r reach) behind(ctx context.Context, c *Cluster, p cell) error {
+	is := fmt.Sprintf("%s still reaches %s, although the policies deny it", p.row, p.column)
+	if time.Since(c.lastChange(ctx, r.Objects())) > catchingUp {
+		return fmt.Errorf("%s: the network does not do what the API says", is)
+	}
+	return &Failure{Is: is + ": the network has not caught up", Look: r.look(p), Settling: true}
 }

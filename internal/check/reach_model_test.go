@@ -68,6 +68,11 @@ func TestReachAsksThePoliciesWhenToBelieve(t *testing.T) {
 			want: verdict{failure: "front still reaches db, although the policies deny it: the network has not caught up", settling: true},
 		},
 		{name: "a policy that closes too much", app: "nobody", packets: shut, atOnce: true, want: verdict{failure: "front cannot reach db (timeout)"}},
+		{
+			name: "one door is surely closed too much, and another is left open by the network", app: "nobody", changed: long,
+			packets: map[string]dial.Result{frontIP: dial.Timeout, guestIP: dial.OK, dbIP: dial.OK},
+			want:    verdict{failure: "front cannot reach db (timeout)"},
+		},
 		{name: "no policy", packets: open, atOnce: true, want: verdict{failure: "guest still reaches db"}},
 		{
 			name: "a policy was deleted a moment ago, at a glance", packets: right, quick: true, atOnce: true,

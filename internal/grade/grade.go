@@ -70,7 +70,7 @@ func (g *Grader) Grade(ctx context.Context, p *Plan, tasks ...string) (report.Re
 			graded = append(graded, u.task)
 		}
 	}
-	return g.report(p, start, time.Now(), graded, safeguards), ctx.Err()
+	return g.report(ctx, p, start, time.Now(), graded, safeguards), ctx.Err()
 }
 
 // unit is a task, or a safeguard, on its way to a verdict.

@@ -1,6 +1,7 @@
 package grade
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -13,7 +14,8 @@ import (
 // A Plan is a lab with its checks compiled. It is never changed, so one will do for any number of grades.
 type Plan struct {
 	lab   *lab.Lab
-	parts []part // the tasks in the lab's order, then the safeguards
+	parts []part       // the tasks in the lab's order, then the safeguards
+	marks [][]compiled // of each of the lab's mistakes, by which it is told from others
 }
 
 // part is a task or a safeguard.
@@ -36,18 +38,25 @@ func (p part) changes() bool {
 func (g *Grader) Compile(l *lab.Lab) (*Plan, error) {
 	p := &Plan{lab: l}
 	var problems lab.Problems
-	add := func(u part, checks []lab.Check) {
+	compile := func(task string, checks []lab.Check) []compiled {
 		scope := check.ScopeOf(l)
-		if !u.safeguard {
-			scope.Task = u.task.ID
-		}
+		scope.Task = task
+		var all []compiled
 		for _, c := range checks {
 			runnable, found := g.Kinds.Compile(scope, c)
 			problems = append(problems, found...)
 			if found == nil {
-				u.checks = append(u.checks, compiled{c.Kind, runnable})
+				all = append(all, compiled{c.Kind, runnable})
 			}
 		}
+		return all
+	}
+	add := func(u part, checks []lab.Check) {
+		task := u.task.ID
+		if u.safeguard {
+			task = ""
+		}
+		u.checks = compile(task, checks)
 		p.parts = append(p.parts, u)
 	}
 	for _, t := range l.Tasks {
@@ -56,6 +65,15 @@ func (g *Grader) Compile(l *lab.Lab) (*Plan, error) {
 	for i, c := range l.Safeguards {
 		id := fmt.Sprintf("safeguard-%d", i+1)
 		add(part{safeguard: true, task: report.Task{ID: id, Title: "What worked before still works"}}, []lab.Check{c})
+	}
+	for _, m := range l.Mistakes {
+		marks := compile("", m.When)
+		for i, c := range marks {
+			if c.check.Changes() {
+				problems = append(problems, m.When[i].Params.Problem("expected a check that only looks: %s changes the cluster", c.kind))
+			}
+		}
+		p.marks = append(p.marks, marks)
 	}
 	if len(problems) > 0 {
 		return nil, problems
@@ -88,7 +106,7 @@ func (p *Plan) choose(names []string) ([]part, error) {
 }
 
 // report puts verdicts together.
-func (g *Grader) report(p *Plan, started, now time.Time, tasks, safeguards []report.Task) report.Report {
+func (g *Grader) report(ctx context.Context, p *Plan, started, now time.Time, tasks, safeguards []report.Task) report.Report {
 	r := report.Report{
 		APIVersion: report.APIVersion, Kind: report.Kind,
 		Lab: p.lab.Name, Title: p.lab.Title, Time: started.UTC(), Seconds: now.Sub(started).Seconds(),
@@ -99,7 +117,7 @@ func (g *Grader) report(p *Plan, started, now time.Time, tasks, safeguards []rep
 		r.MaxPoints += t.MaxPoints
 	}
 	if g.Recognise {
-		r.Tell = recognise(p.lab.Mistakes, r)
+		r.Tell = g.recognise(ctx, p, r)
 	}
 	return r
 }

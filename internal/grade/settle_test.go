@@ -135,6 +135,24 @@ func TestRecognise(t *testing.T) {
 			[]report.Task{fails("in", "batch still reaches db")},
 			nil, nil,
 		},
+		{
+			"two match, and one has its mark",
+			[]lab.Mistake{open, {Title: "t", Fails: []string{"in"}, Says: "batch", Tell: "x", When: checks("yes")}},
+			[]report.Task{fails("in", "batch still reaches db")},
+			nil, &report.Remark{Mistake: "t", Text: "x"},
+		},
+		{
+			"two match, and one lacks its mark",
+			[]lab.Mistake{open, {Title: "t", Fails: []string{"in"}, Says: "batch", Tell: "x", When: checks("yes", "no")}},
+			[]report.Task{fails("in", "batch still reaches db")},
+			nil, said,
+		},
+		{
+			"only one matches, and lacks its mark",
+			[]lab.Mistake{{Title: "t", Fails: []string{"in"}, Says: "batch", Tell: "x", When: checks("no")}},
+			[]report.Task{fails("in", "batch still reaches db")},
+			nil, nil,
+		},
 		{"it has nothing to tell", []lab.Mistake{mute}, []report.Task{fails("out", "still")}, nil, nil},
 		{"another task is settling", []lab.Mistake{open}, []report.Task{fails("in", "still reaches"), is("out", report.Settling)}, nil, nil},
 		{"another task is unknown", []lab.Mistake{open}, []report.Task{fails("in", "still reaches"), is("out", report.Unknown)}, nil, nil},
@@ -159,7 +177,14 @@ func TestRecognise(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := recognise(tt.mistakes, report.Report{Tasks: tt.tasks, Safeguards: tt.safeguards})
+			g := Grader{Kinds: registry(says("no", wrong()), says("yes", nil))}
+			l := one("yes")
+			l.Mistakes = tt.mistakes
+			p, err := g.Compile(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := g.recognise(t.Context(), p, report.Report{Tasks: tt.tasks, Safeguards: tt.safeguards})
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
 			}

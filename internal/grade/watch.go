@@ -92,11 +92,11 @@ func (w *watch) run(ctx context.Context, see func(report.Change) bool) error {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		if c := w.decide(now); len(c.Changed) > 0 && !see(c) {
+		if c := w.decide(ctx, now); len(c.Changed) > 0 && !see(c) {
 			return nil
 		}
 		complete := w.complete(now)
-		if complete && !w.told && !see(report.Change{Time: now.UTC(), Report: w.report(now), Done: true}) {
+		if complete && !w.told && !see(report.Change{Time: now.UTC(), Report: w.report(ctx, now), Done: true}) {
 			return nil
 		}
 		w.told = complete
@@ -126,7 +126,7 @@ func (w *watch) drain() {
 }
 
 // decide says what the answers so far make of each task.
-func (w *watch) decide(now time.Time) report.Change {
+func (w *watch) decide(ctx context.Context, now time.Time) report.Change {
 	var changed []string
 	for _, t := range w.tasks {
 		if w.outage != "" {
@@ -142,7 +142,7 @@ func (w *watch) decide(now time.Time) report.Change {
 	if changed == nil {
 		return report.Change{}
 	}
-	return report.Change{Time: now.UTC(), Report: w.report(now), Changed: changed}
+	return report.Change{Time: now.UTC(), Report: w.report(ctx, now), Changed: changed}
 }
 
 // same tells whether two grades of a task are the same news. How long they took is none; and an error has other words
@@ -154,7 +154,7 @@ func same(a, b report.Task) bool {
 	return a.Verdict == b.Verdict && reflect.DeepEqual(a.Findings, b.Findings)
 }
 
-func (w *watch) report(now time.Time) report.Report {
+func (w *watch) report(ctx context.Context, now time.Time) report.Report {
 	tasks, safeguards := []report.Task{}, []report.Task(nil)
 	for _, t := range w.tasks {
 		if t.safeguard {
@@ -163,7 +163,7 @@ func (w *watch) report(now time.Time) report.Report {
 			tasks = append(tasks, t.task)
 		}
 	}
-	return w.grader.report(w.plan, w.started, now, tasks, safeguards)
+	return w.grader.report(ctx, w.plan, w.started, now, tasks, safeguards)
 }
 
 // ask starts the checks that are due and whose turn it is.

@@ -170,6 +170,11 @@ func (l *Lab) checkDeleted(_ Node, r Ref) string {
 	return ""
 }
 
+// MayChange tells whether setup, solutions and mistakes may change an object that is in a namespace.
+func (l *Lab) MayChange(r Ref) bool {
+	return slices.Contains(l.Namespaces, r.Namespace) || slices.Contains(l.Touches, r)
+}
+
 // owns tells whether an object is in one of the lab's namespaces; yes where those are not known.
 func (l *Lab) owns(r Ref) bool {
 	return r.Namespace == "" || l.Namespaces == nil || slices.Contains(l.Namespaces, r.Namespace)

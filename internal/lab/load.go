@@ -87,6 +87,11 @@ func load(fsys fs.FS, dir string, given Values, validators []Validator) (*Lab, e
 		for _, c := range l.Safeguards {
 			problems = append(problems, validate(v, l, c)...)
 		}
+		for _, m := range l.Mistakes {
+			for _, c := range m.When {
+				problems = append(problems, validate(v, l, c)...)
+			}
+		}
 	}
 	if err := problems.err(); err != nil {
 		return nil, err

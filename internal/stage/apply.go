@@ -153,7 +153,7 @@ func applyObject(ctx context.Context, r dynamic.ResourceInterface, u *unstructur
 }
 
 // placeOf finds where an object lives, and gives it the lab's namespace when
-// it names none. Objects outside the lab's namespaces are refused: a lab must
+// it names none. Objects outside the lab's namespaces are refused, but for those it says it touches: a lab must
 // not change what another one, or the cluster, owns.
 func placeOf(c *check.Cluster, l *lab.Lab, u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	gvk := u.GroupVersionKind()
@@ -171,8 +171,9 @@ func placeOf(c *check.Cluster, l *lab.Lab, u *unstructured.Unstructured) (dynami
 	if u.GetNamespace() == "" {
 		u.SetNamespace(l.Namespaces[0])
 	}
-	if ns := u.GetNamespace(); !slices.Contains(l.Namespaces, ns) {
-		return nil, fmt.Errorf("namespace %s is not one of the lab's", ns)
+	ref := lab.Ref{Namespace: u.GetNamespace(), Kind: strings.ToLower(gvk.Kind), Name: u.GetName()}
+	if !l.MayChange(ref) {
+		return nil, fmt.Errorf("namespace %s is not one of the lab's", ref.Namespace)
 	}
 	return c.Dynamic.Resource(m.Resource).Namespace(u.GetNamespace()), nil
 }
@@ -182,7 +183,7 @@ func removeObject(ctx context.Context, c *check.Cluster, l *lab.Lab, ref lab.Ref
 	if ref.Namespace == "" {
 		ref.Namespace = l.Namespaces[0]
 	}
-	if !slices.Contains(l.Namespaces, ref.Namespace) {
+	if !l.MayChange(ref) {
 		return fmt.Errorf("deleting %s: namespace %s is not one of the lab's", ref, ref.Namespace)
 	}
 	gvr, err := c.Mapper.ResourceFor(resourceOf(ref.Kind))

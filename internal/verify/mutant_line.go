@@ -33,7 +33,7 @@ func (m *mutator) lines(gap bool) ([]Mutant, error) {
 			continue
 		}
 		for _, e := range edits(o) {
-			if e.gap != gap {
+			if e.gap != gap || isProbe(e.key) && !m.adds(o, e.key) {
 				continue
 			}
 			name := fmt.Sprintf("line %s:%d %s", o.file, e.line, e.key)
@@ -213,5 +213,21 @@ func (p place) removable(kind string) bool {
 	if p.key == "podSelector" || p.key == "namespaceSelector" {
 		return parent == "from" || parent == "to"
 	}
-	return slices.Contains([]string{"readinessProbe", "livenessProbe", "startupProbe", "initContainers", "lifecycle"}, p.key)
+	return isProbe(p.key) || p.key == "initContainers" || p.key == "lifecycle"
+}
+
+// adds tells whether a key is what the solution puts into an object of the setup. Where it is so, it is the answer; in
+// an object that is new, or had it before, a probe is only good manners.
+func (m *mutator) adds(o object, key string) bool {
+	i := slices.IndexFunc(m.setup, func(s object) bool { return s.same(o, m.lab) })
+	if i < 0 {
+		return false
+	}
+	has := false
+	walk(m.setup[i].root, nil, nil, func(at place) { has = has || at.key == key })
+	return !has
+}
+
+func isProbe(key string) bool {
+	return slices.Contains([]string{"readinessProbe", "livenessProbe", "startupProbe"}, key)
 }

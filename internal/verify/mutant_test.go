@@ -114,7 +114,7 @@ func TestLinesChangeOneThing(t *testing.T) {
 			"    spec:\n      terminationGracePeriodSeconds: 1\n      containers:\n      - {name: a, image: b, command: [c], ports: [{containerPort: 80}], resources: {limits: {cpu: 1}}}\n", nil},
 		{"a workload", "Deployment", "  replicas: 3\n  template:\n    spec:\n      containers:\n      - name: a\n        readinessProbe: {httpGet: {port: 80}}\n" +
 			"        volumeMounts: [{mountPath: /data}]\n", map[string]string{
-			"line right.yaml:5 replicas": "replicas: 1", "line right.yaml:10 readinessProbe": "", "line right.yaml:10 port": "port: 81",
+			"line right.yaml:5 replicas": "replicas: 1", "line right.yaml:10 port": "port: 81",
 			"line right.yaml:11 mountPath": "mountPath: /data-x",
 		}},
 	} {
@@ -136,6 +136,39 @@ func TestLinesChangeOneThing(t *testing.T) {
 				if !got[name] {
 					t.Errorf("no mutant %q", name)
 				}
+			}
+		})
+	}
+}
+
+// A probe is the answer where the solution puts it into what the setup has without one.
+func TestAProbeIsTakenOutWhereItIsTheAnswer(t *testing.T) {
+	t.Parallel()
+	const probe = "        readinessProbe: {httpGet: {port: 80}}\n"
+	kettle := func(name, more string) string {
+		return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: " + name + "}\nspec:\n  selector: {matchLabels: {app: " + name +
+			"}}\n  template:\n    metadata: {labels: {app: " + name + "}}\n    spec:\n      containers:\n      - name: a\n" + more
+	}
+	for _, test := range []struct {
+		name, setup, solution string
+		want                  bool
+	}{
+		{"added", kettle("kettle", ""), kettle("kettle", probe), true},
+		{"there before", kettle("kettle", probe), kettle("kettle", probe+"        ports: [{name: x}]\n"), false},
+		{"in a new object", kettle("kettle", ""), kettle("pot", probe), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			fsys := files([]string{"room"})
+			fsys["tea/room/right.yaml"] = &fstest.MapFile{Data: []byte(test.solution)}
+			fsys["tea/room/setup.yaml"] = &fstest.MapFile{Data: []byte(test.setup)}
+			all, err := verify.Mutants(load(t, fsys, "room"), check.Builtin(), true, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := slices.ContainsFunc(names(all), func(name string) bool { return strings.HasSuffix(name, " readinessProbe") })
+			if got != test.want {
+				t.Errorf("%v, want %v: %v", got, test.want, names(all))
 			}
 		})
 	}
