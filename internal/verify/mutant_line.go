@@ -33,7 +33,7 @@ func (m *mutator) lines(gap bool) ([]Mutant, error) {
 			continue
 		}
 		for _, e := range edits(o) {
-			if e.gap != gap || isProbe(e.key) && !m.adds(o, e.key) {
+			if e.gap != gap || isProbe(e.key) && !m.adds(o, e.key) || isPort(e.key) && o.headless() {
 				continue
 			}
 			name := fmt.Sprintf("line %s:%d %s", o.file, e.line, e.key)
@@ -227,6 +227,15 @@ func (m *mutator) adds(o object, key string) bool {
 	walk(m.setup[i].root, nil, nil, func(at place) { has = has || at.key == key })
 	return !has
 }
+
+// headless tells whether it is a Service that has no address: names lead to its pods, past the ports it lists.
+func (o object) headless() bool {
+	found := false
+	walk(o.root, nil, nil, func(at place) { found = found || at.key == "clusterIP" && at.node.Value == "None" })
+	return found && o.kind() == "Service"
+}
+
+func isPort(key string) bool { return slices.Contains([]string{"port", "targetPort"}, key) }
 
 func isProbe(key string) bool {
 	return slices.Contains([]string{"readinessProbe", "livenessProbe", "startupProbe"}, key)

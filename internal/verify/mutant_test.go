@@ -95,8 +95,11 @@ func TestLinesChangeOneThing(t *testing.T) {
 		name, kind, spec string
 		want             map[string]string // name: a part of the manifest that it applies
 	}{
-		{"ports and selectors", "Service", "  selector: {app: kettle}\n  clusterIP: None\n  ports:\n  - {name: http, port: 80}\n", map[string]string{
-			"line right.yaml:5 app": "app: kettle-x", "line right.yaml:6 clusterIP": "clusterIP: null", "line right.yaml:8 port": "port: 81",
+		{"ports and selectors", "Service", "  selector: {app: kettle}\n  ports:\n  - {name: http, port: 80}\n", map[string]string{
+			"line right.yaml:5 app": "app: kettle-x", "line right.yaml:7 port": "port: 81",
+		}},
+		{"a headless Service, whose ports nobody passes", "Service", "  clusterIP: None\n  ports:\n  - {name: http, port: 80}\n", map[string]string{
+			"line right.yaml:5 clusterIP": "clusterIP: null",
 		}},
 		{"a type", "Service", "  type: NodePort\n  ports:\n  - nodePort: 32080\n    targetPort: web\n", map[string]string{
 			"line right.yaml:5 type": "type: ClusterIP", "line right.yaml:7 nodePort": "nodePort: 32081",
