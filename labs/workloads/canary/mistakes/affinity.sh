@@ -7,6 +7,3 @@ kubectl scale deployment front-one --replicas=4
 kubectl scale deployment front-two --replicas=1
 kubectl set selector service front app=front
 kubectl patch service front -p '{"spec":{"sessionAffinity":"ClientIP"}}'
-for workload in $(kubectl get deployments,statefulsets -o name); do
-  kubectl rollout status "$workload" --timeout=120s
-done

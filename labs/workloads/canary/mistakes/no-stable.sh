@@ -5,6 +5,3 @@ kubectl create service clusterip proof --tcp=80:8080
 kubectl set selector service proof 'app=front,release=two'
 kubectl set selector service front app=front
 kubectl scale deployment front-one --replicas=0
-for workload in $(kubectl get deployments,statefulsets -o name); do
-  kubectl rollout status "$workload" --timeout=120s
-done

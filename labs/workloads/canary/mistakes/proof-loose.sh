@@ -6,6 +6,3 @@ kubectl set selector service proof app=front
 kubectl scale deployment front-one --replicas=4
 kubectl scale deployment front-two --replicas=1
 kubectl set selector service front app=front
-for workload in $(kubectl get deployments,statefulsets -o name); do
-  kubectl rollout status "$workload" --timeout=120s
-done

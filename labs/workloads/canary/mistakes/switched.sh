@@ -4,6 +4,3 @@ kubectl set selector service gold 'app=front,release=one'
 kubectl create service clusterip proof --tcp=80:8080
 kubectl set selector service proof 'app=front,release=two'
 kubectl set selector service front 'app=front,release=two'
-for workload in $(kubectl get deployments,statefulsets -o name); do
-  kubectl rollout status "$workload" --timeout=120s
-done
