@@ -11,6 +11,7 @@ borrowed=${KINDLAB_E2E_CLUSTER:-}
 export KINDLAB_E2E_CLUSTER=${borrowed:-kindlab-test}
 down() { [ -n "$borrowed" ] || bin/kindlab down --name "$KINDLAB_E2E_CLUSTER"; }
 trap down EXIT
+down # what an interrupted run has left
 [ -n "$borrowed" ] || bin/kindlab up --name "$KINDLAB_E2E_CLUSTER" --nodes 3
 KINDLAB_E2E_IMAGE=$(bin/kindlab status --name "$KINDLAB_E2E_CLUSTER" --output json | sed -n 's/.*"image": "\(.*\)".*/\1/p')
 KINDLAB_E2E_KUBECONFIG=$(bin/kindlab status --name "$KINDLAB_E2E_CLUSTER" --output json | sed -n 's/.*"kubeconfig": "\(.*\)".*/\1/p')

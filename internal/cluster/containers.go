@@ -98,6 +98,22 @@ func (f found) stopped() []string {
 	return names
 }
 
+// alive returns an error when a node has ended and the engine takes it for running. An engine learns of the end from a
+// monitor process beside the container; where both were killed it never does, and can neither stop nor start the node.
+// A cluster that answers is not looked into.
+func (m *Manager) alive(ctx context.Context, f found) error {
+	if m.cluster(f.name).reachAs(ctx, f.state.KubeSystemUID) == nil {
+		return nil
+	}
+	for _, box := range f.containers {
+		if _, err := m.engine.Run(ctx, "exec", box.name, "true"); err != nil && ctx.Err() == nil {
+			return remedy.New(fmt.Errorf("node %s has ended, and %s takes it for running: %w", box.name, m.engine.Name(), err),
+				"begin again: kindlab down --name "+f.name)
+		}
+	}
+	return nil
+}
+
 // beingStarted reports whether some process is starting a node container of the cluster: kind hands the engine's `run`
 // the cluster's label as an argument of its own. Where there is no /proc it cannot tell and says no.
 func beingStarted(proc fs.FS, name string) bool {

@@ -87,6 +87,9 @@ func (m *Manager) Open(ctx context.Context, name string) (*Cluster, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if dead := m.alive(ctx, f); dead != nil {
+			return nil, dead
+		}
 		return nil, remedy.New(err, "look at its parts with `kindlab status`, or "+up)
 	}
 	return c, nil

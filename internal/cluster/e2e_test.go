@@ -12,7 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -362,10 +364,35 @@ func TestClusterSurvivesKill(t *testing.T) {
 		m.engine.Name() == "podman" && len(strings.Fields(volumes)) != 1 {
 		t.Errorf("volumes of the killed runs were left: %q, %v", volumes, err)
 	}
+	if m.engine.Name() == "podman" {
+		killUnnoticed(t, m, name+"-control-plane")
+		_, err := m.Up(t.Context(), Options{Name: name})
+		if err == nil || !strings.Contains(err.Error(), "has ended, and podman takes it for running") || !strings.Contains(remedy.Of(err), "kindlab down") {
+			t.Errorf("up of a node that was killed unnoticed: %v (%s)", err, remedy.Of(err))
+		}
+	}
 	if err := m.Down(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	nothingLeft(t, m, name)
+}
+
+// killUnnoticed kills a node and the process that would tell the engine of it.
+func killUnnoticed(t *testing.T, m *Manager, node string) {
+	t.Helper()
+	out, err := m.engine.Run(t.Context(), "inspect", "--format", "{{.State.ConmonPid}} {{.State.Pid}}", node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range strings.Fields(out) { // the monitor first
+		pid, err := strconv.Atoi(field)
+		if err != nil || pid < 2 {
+			t.Fatalf("the processes of %s are %q", node, out)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestClusterCancelLeavesNothing(t *testing.T) {

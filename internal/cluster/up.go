@@ -196,6 +196,9 @@ func (m *Manager) resume(ctx context.Context, o Options, f found) (*Cluster, err
 			}
 		}
 	}
+	if err := m.alive(ctx, f); err != nil {
+		return nil, err
+	}
 	c, err := m.finish(ctx, o.Name, *f.state, resumeTimeout)
 	if err != nil {
 		return nil, remedy.New(err, "if it stays like this, begin again: kindlab down --name "+o.Name)
