@@ -63,6 +63,28 @@ func rightMistakes(s *scene) []Finding {
 	return s.same(s.mistakes, s.solutions, "mistake %q makes the same objects as the solution %q")
 }
 
+// alikeMistakes finds those that fail the same in words that fit both: the learner would be told nothing of either. One
+// that has marks of its own is told from one that has none.
+func alikeMistakes(s *scene) []Finding {
+	var found []Finding
+	for i, m := range s.mistakes {
+		for _, earlier := range s.mistakes[:i] {
+			marked := m.node.at("when").items() != nil || earlier.node.at("when").items() != nil
+			if !marked && failsAsMuch(m, earlier) && overlap(m.node.at("says").text(), earlier.node.at("says").text()) {
+				found = append(found, m.node.says(fmt.Sprintf("mistake %q cannot be told from %q: it fails the same, in the same words", m.title(), earlier.title())))
+				break
+			}
+		}
+	}
+	return found
+}
+
+func failsAsMuch(a, b part) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a.node.at("fails").texts())), slices.Sorted(slices.Values(b.node.at("fails").texts())))
+}
+
+func overlap(a, b string) bool { return strings.Contains(a, b) || strings.Contains(b, a) }
+
 func sameMistakes(s *scene) []Finding {
 	return s.same(s.mistakes, s.mistakes, "mistake %q makes the same objects as %q")
 }

@@ -47,8 +47,8 @@ func badLabs() []badLab {
 		{"cel-vacuous", "alone", object(`"object.spec.ports.all(p, p.port == 80)"`), []string{"lab.yaml:21:53 object.spec.ports.all(...) is true where there is none"}},
 		{"cel-vacuous", "the size of another", object(`"size(object.spec.items) > 0 && object.spec.ports.all(p, p.port == 80)"`), []string{"lab.yaml:21:53 object.spec.ports.all(...) is true where there is none"}},
 		{"structure", "objects alone", []change{{"lab.yaml", `    - http: {from: {pods: app=till}, url: "http://bread:${params.port}/hostname"}` + "\n", ""}}, []string{"lab.yaml:17:11 task shape looks at how objects are written, not at what they do"}},
-		{"few-mistakes", "three", []change{{"lab.yaml", "  - {title: D, delete: [service/bread], fails: [bread], says: no, tell: Look again.}\n", ""}}, []string{"lab.yaml:26:3 3 mistakes"}},
-		{"tell", "none", []change{{"lab.yaml", "fails: [shape], says: no, tell: Look again.", "fails: [shape], says: no"}}, []string{`lab.yaml:27:5 mistake "B" has nothing to tell`}},
+		{"few-mistakes", "three", []change{{"lab.yaml", "  - {title: D, delete: [service/bread], fails: [bread], says: is gone, tell: Look again.}\n", ""}}, []string{"lab.yaml:26:3 3 mistakes"}},
+		{"tell", "none", []change{{"lab.yaml", "fails: [shape], says: flat, tell: Look again.", "fails: [shape], says: flat"}}, []string{`lab.yaml:27:5 mistake "B" has nothing to tell`}},
 		{"unfailed", "a task", []change{{"lab.yaml", "fails: [shape]", "fails: [bread]"}}, []string{"lab.yaml:17:11 no mistake fails the task shape"}},
 		{"same-solution", "in other words", []change{
 			{"lab.yaml", ", delete: [service/bread]}", "}"},
@@ -56,6 +56,7 @@ func badLabs() []badLab {
 		}, []string{`lab.yaml:24:5 solution "Two" makes the same objects as "One"`}},
 		{"right-mistake", "of a solution's objects", []change{{"mistakes/a.yaml", "oven", "till"}}, []string{`lab.yaml:26:5 mistake "A" makes the same objects as the solution "One"`}},
 		{"same-mistake", "in other words", []change{{"mistakes/b.yaml", "", "# another\n" + service("oven")}}, []string{`lab.yaml:27:5 mistake "B" makes the same objects as "A"`}},
+		{"alike", "words within words", []change{{"lab.yaml", "says: is gone", "says: crumb"}}, []string{`lab.yaml:29:5 mistake "D" cannot be told from "A": it fails the same, in the same words`}},
 		{"image-tag", "none", image("registry.k8s.io/pause # for once we want the newest"), []string{"setup/bakery.yaml:12:16 image registry.k8s.io/pause has no tag, and means latest"}},
 		{"image-tag", "latest", image("localhost:5000/oven:latest # for once we want the newest"), []string{"setup/bakery.yaml:12:16 image localhost:5000/oven:latest is another one every day"}},
 		{"image", "not on the nodes", image("nginx:1.99"), []string{"setup/bakery.yaml:12:16 image nginx:1.99 is not on the nodes"}},

@@ -41,10 +41,10 @@ spec:
   - {title: One, apply: solutions/one.yaml}
   - {title: Two, apply: solutions/two.yaml, delete: [service/bread]}
   mistakes:
-  - {title: A, apply: mistakes/a.yaml, fails: [bread], says: no, tell: Look again.}
-  - {title: B, apply: mistakes/b.yaml, fails: [shape], says: no, tell: Look again.}
-  - {title: C, run: mistakes/c.sh, fails: [bread], says: no, tell: Look again.}
-  - {title: D, delete: [service/bread], fails: [bread], says: no, tell: Look again.}
+  - {title: A, apply: mistakes/a.yaml, fails: [bread], says: a crumb, tell: Look again.}
+  - {title: B, apply: mistakes/b.yaml, fails: [shape], says: flat, tell: Look again.}
+  - {title: C, run: mistakes/c.sh, fails: [bread], says: other port, tell: Look again.}
+  - {title: D, delete: [service/bread], fails: [bread], says: is gone, tell: Look again.}
 `
 
 const goodPod = `apiVersion: apps/v1

@@ -34,6 +34,7 @@ func rules() []rule {
 		{"same-solution", Error, "give an answer that differs in kind, not in spelling", sameSolutions},
 		{"right-mistake", Error, "a right answer cannot fail: change the mistake or the solution", rightMistakes},
 		{"same-mistake", Error, "take one out, or make it another mistake", sameMistakes},
+		{"alike", Error, "write when: a check that passes for one of the two only, or other words in says", alikeMistakes},
 		{"image-tag", Error, "name a version, so that the lab is the same tomorrow", imageTags},
 		{"image", Error, "take one that every node has, or say in a comment why not", unknownImages},
 		{"download", Error, "use what is in the images: a lab starts without a network", downloads},
