@@ -54,6 +54,13 @@ func (h httpCheck) settle(ctx context.Context, c *Cluster, origins []origin, ans
 	for {
 		worst, err := h.askOnce(ctx, c, origins, answerers)
 		f, no := errors.AsType[*Failure](err)
+		if no {
+			// A pod may have become ready between the list and its answer.
+			if now, listed := h.answerers(ctx, c); listed == nil && !slices.Equal(now, answerers) {
+				answerers = now
+				continue
+			}
+		}
 		switch {
 		case err == nil && h.unsure(ctx, c, answerers):
 			// A pod that must not answer may be on its way into the rules.

@@ -81,7 +81,7 @@ type Mistake struct {
 	Fails  []string `yaml:"fails,required" fixed:"true" least:"1" doc:"exactly these tasks fail, or the word safeguards; the others pass or are blocked"`
 	Says   string   `yaml:"says,required" doc:"words that the learner reads in the finding"`
 	Tell   string   `yaml:"tell" doc:"what a teacher would say to who made it; shown when it is recognised"`
-	When   []Check  `yaml:"when" doc:"checks that pass where this mistake was made, and where another was made that fails the same in the same words, do not"`
+	When   []Check  `yaml:"when" doc:"its marks, where another mistake fails the same in the same words: checks that pass only where this one was made"`
 }
 
 // An Exception excuses a generated mistake that the grader does not catch. Generated mistakes are nobody's answer, so

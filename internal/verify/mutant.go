@@ -183,7 +183,7 @@ func (m *mutator) stopped() ([]Mutant, error) {
 func (m *mutator) renamed() ([]Mutant, error) {
 	var mutants []Mutant
 	for i, o := range m.right {
-		if !m.facts.names(o) {
+		if !m.facts.names(o) || !m.owned(o) {
 			continue
 		}
 		other := o.with(func(root *yamlNode) { set(root, "!!str", o.name()+"-2", "metadata", "name") })
@@ -213,8 +213,8 @@ func (m *mutator) misplaced() ([]Mutant, error) {
 			name, change = "other-namespace "+ref, fmt.Sprintf("%s is in namespace %s", ref, ns)
 			objects = m.replaced(i, other)
 		}
-		if m.unchanged(o) {
-			continue // the setup has it already
+		if m.unchanged(o) || !m.owned(o) {
+			continue // the setup has it already, or it can be nowhere else
 		}
 		mutant, err := m.instead(name, change, objects)
 		if err != nil {
@@ -224,6 +224,9 @@ func (m *mutator) misplaced() ([]Mutant, error) {
 	}
 	return mutants, nil
 }
+
+// owned tells whether an object is in one of the lab's namespaces. What a lab touches elsewhere has its name and place.
+func (m *mutator) owned(o object) bool { return slices.Contains(m.lab.Namespaces, o.namespace(m.lab)) }
 
 // unchanged tells whether the solution repeats what the setup has.
 func (m *mutator) unchanged(o object) bool {

@@ -26,9 +26,9 @@ const (
 	// DefaultPatience is how long a wrong answer may take to show: pods go and policies bite in their own time.
 	DefaultPatience = 8 * time.Second
 	// DefaultGenerate is how many wrong answers are made up for each lab.
-	DefaultGenerate = 12
-	// DefaultParallel is how many labs are proved at once: most of the time is spent waiting for pods.
-	DefaultParallel = 3
+	DefaultGenerate = 6
+	// DefaultParallel is how many labs are proved at once: more fight for the processors of a small machine.
+	DefaultParallel = 2
 )
 
 // A Verifier proves labs on one cluster.
