@@ -114,6 +114,22 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// Who becomes ready between the list of pods and the request is a right pod too.
+func TestHTTPKnowsWhoHasJustBecomeReady(t *testing.T) {
+	t.Parallel()
+	check := mustCompile(t, bakery+"}")
+	synctest.Test(t, func(t *testing.T) {
+		c, kube, _ := clusterOf(bakers()...)
+		c.Quick = true // at a glance, with no second look
+		late := pod("oven-3", "10.0.0.9", "app=oven")
+		c.Prober = &prober{answer: func(probe.Job) probe.Outcome {
+			_ = kube.Tracker().Add(late)
+			return probe.Outcome{Result: dial.OK, Status: 200, Body: late.Name}
+		}}
+		verdict{}.check(t, check.Run(t.Context(), c))
+	})
+}
+
 // Rules follow the API after a while, so a wrong answer is asked for again.
 func TestHTTPWaitsForTheRightAnswer(t *testing.T) {
 	t.Parallel()
