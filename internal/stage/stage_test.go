@@ -212,6 +212,23 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
+func TestWhatALabTouchesMayBeAppliedAndRemoved(t *testing.T) {
+	t.Parallel()
+	c, d := clusterOf()
+	l := labOf(t, map[string]string{"a.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: coredns, namespace: kube-system}}"})
+	dns := lab.Ref{Namespace: "kube-system", Kind: "configmap", Name: "coredns"}
+	if err := Perform(t.Context(), c, l, Step{Delete: []lab.Ref{dns}}, nil); err == nil {
+		t.Error("removed what the lab does not touch")
+	}
+	l.Touches = []lab.Ref{dns}
+	if err := Perform(t.Context(), c, l, Step{Delete: []lab.Ref{dns}, Apply: "setup"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := applied(d); len(got) != 1 || got[0].Namespace != "kube-system" || got[0].Name != "coredns" {
+		t.Errorf("applied %v", got)
+	}
+}
+
 func TestApplySendsObjectsAsKubectlWould(t *testing.T) {
 	t.Parallel()
 	c, d := clusterOf()
