@@ -384,7 +384,7 @@ func killUnnoticed(t *testing.T, m *Manager, node string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range strings.Fields(out) { // the monitor first
+	for field := range strings.FieldsSeq(out) { // the monitor first
 		pid, err := strconv.Atoi(field)
 		if err != nil || pid < 2 {
 			t.Fatalf("the processes of %s are %q", node, out)
