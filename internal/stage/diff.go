@@ -81,13 +81,14 @@ func (a Attempt) Diff(ctx context.Context, c *check.Cluster, l *lab.Lab) ([]Diff
 
 func (s *snapshot) differences(now *snapshot) []Difference {
 	var found []Difference
+	coming := s.coming()
 	for _, pair := range [][2][]stored{{s.Objects, now.Objects}, {s.Touched, now.Touched}} {
 		was, is := byName(pair[0]), byName(pair[1])
 		for name, o := range was {
 			found = append(found, compare(o, is[name])...)
 		}
 		for name, o := range is {
-			if _, known := was[name]; !known {
+			if _, known := was[name]; !known && !coming[o.String()] {
 				found = append(found, compare(stored{}, o)...)
 			}
 		}

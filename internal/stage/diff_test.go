@@ -1,12 +1,15 @@
 package stage
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
@@ -89,6 +92,36 @@ func TestCompare(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A baseline may be taken before Kubernetes has made what it makes by itself. A claim of one more replica is somebody's.
+func TestWhatKubernetesMakesMayComeLater(t *testing.T) {
+	t.Parallel()
+	const set = "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {replicas: 2, volumeClaimTemplates: [{metadata: {name: data}}]}}"
+	was := &snapshot{Objects: []stored{objectOf(t, "statefulsets", set)}}
+	was.Objects[0].Resource.Group = "apps"
+	shop := objectOf(t, "namespaces", "{metadata: {name: shop}}")
+	shop.Namespace = ""
+	was.Objects = append(was.Objects, shop)
+	now := &snapshot{Objects: append(slices.Clone(was.Objects),
+		objectOf(t, "configmaps", "{metadata: {name: kube-root-ca.crt}}"), objectOf(t, "serviceaccounts", "{metadata: {name: default}}"))}
+	for _, name := range []string{"data-db-0", "data-db-1", "data-db-2"} {
+		now.Objects = append(now.Objects, objectOf(t, "persistentvolumeclaims", "{metadata: {name: "+name+"}}"))
+	}
+	b, err := json.Marshal(was)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := &snapshot{}
+	if err := utiljson.Unmarshal(b, read); err != nil {
+		t.Fatal(err)
+	}
+	for _, before := range []*snapshot{was, read} {
+		found := before.differences(now)
+		if len(found) != 1 || found[0].String() != "persistentvolumeclaims/data-db-2 in namespace shop was not there, is there" {
+			t.Errorf("found %v", found)
+		}
 	}
 }
 
