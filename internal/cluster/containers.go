@@ -158,7 +158,12 @@ func (m *Manager) discard(ctx context.Context, name string, nodes int) error {
 		for _, box := range boxes {
 			args = append(args, box.id)
 		}
-		if _, err := m.engine.Run(ctx, args...); err != nil {
+		_, err := m.engine.Run(ctx, args...)
+		if err != nil && ctx.Err() == nil {
+			// podman fails when it learns only now that a node has ended, and then knows.
+			_, err = m.engine.Run(ctx, args...)
+		}
+		if err != nil {
 			return fmt.Errorf("removing the nodes of cluster %q: %w", name, err)
 		}
 	}

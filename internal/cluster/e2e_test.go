@@ -366,6 +366,16 @@ func TestClusterSurvivesKill(t *testing.T) {
 	}
 	if m.engine.Name() == "podman" {
 		killUnnoticed(t, m, name+"-control-plane")
+		// The kernel takes a moment to end all that ran in it.
+		gone := until(t.Context(), "the API server is gone", func() error {
+			if c.reach(t.Context()) == nil {
+				return errors.New("it answers still")
+			}
+			return nil
+		})
+		if gone != nil {
+			t.Fatal(gone)
+		}
 		_, err := m.Up(t.Context(), Options{Name: name})
 		if err == nil || !strings.Contains(err.Error(), "has ended, and podman takes it for running") || !strings.Contains(remedy.Of(err), "kindlab down") {
 			t.Errorf("up of a node that was killed unnoticed: %v (%s)", err, remedy.Of(err))

@@ -71,7 +71,7 @@ func (c *cache) fill(ctx context.Context, dir string, build func(ctx context.Con
 		return err
 	}
 	if err := os.MkdirAll(temporary, 0o755); err != nil {
-		return err
+		return c.orFull(err)
 	}
 	defer func() {
 		if err != nil {
