@@ -47,12 +47,14 @@ func TestSecondOpinion(t *testing.T) {
 		t.Run(entry.Name, func(t *testing.T) {
 			l := load(t, entry.Name)
 			tables := reachTables(t, l)
+			o := s.Options(nil, nil)
+			o.Own = false // policies are put back in place
 			t.Cleanup(func() {
-				if err := stage.Stop(context.Background(), s.Cluster, l, s.Options(nil, nil)); err != nil {
+				if err := stage.Stop(context.Background(), s.Cluster, l, o); err != nil {
 					t.Errorf("stopping: %v", err)
 				}
 			})
-			if err := stage.Start(t.Context(), s.Cluster, l, s.Options(nil, nil)); err != nil {
+			if err := stage.Start(t.Context(), s.Cluster, l, o); err != nil {
 				t.Fatal(err)
 			}
 			pairs := 0
@@ -145,11 +147,7 @@ func secondOpinion(t *testing.T, s *site.Site, l *lab.Lab, change *stage.Step, t
 		if err := stage.Perform(ctx, s.Cluster, l, *change, s.Home.Scripts()); err != nil {
 			t.Fatal(err)
 		}
-		defer func() {
-			if err := stage.Reset(context.Background(), s.Cluster, l, s.Options(nil, nil)); err != nil {
-				t.Errorf("resetting: %v", err)
-			}
-		}()
+		defer putBack(t, s, l)
 	}
 	// Grading waits until the policies have reached the nodes.
 	g := grade.Grader{Kinds: check.Builtin(), Cluster: s.Cluster}
@@ -161,6 +159,25 @@ func secondOpinion(t *testing.T, s *site.Site, l *lab.Lab, change *stage.Step, t
 		asked += table.compare(t, s, l)
 	}
 	return asked
+}
+
+// putBack undoes a state in place, or with a reset where it is more than rules.
+func putBack(t *testing.T, s *site.Site, l *lab.Lab) {
+	t.Helper()
+	ctx := context.Background()
+	before, err := stage.Recorded(ctx, s.Cluster, l.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	undone, err := before.Undo(ctx, s.Cluster, l)
+	if err == nil && !undone {
+		o := s.Options(nil, nil)
+		o.Own = false
+		err = stage.Reset(ctx, s.Cluster, l, o)
+	}
+	if err != nil {
+		t.Errorf("putting the lab back: %v", err)
+	}
 }
 
 // pair is one pod that asks, and what it asks for.

@@ -78,10 +78,13 @@ func claimOne(ctx context.Context, c *check.Cluster, name string, labels map[str
 			ns = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 			ns, err = api.Create(ctx, ns, metav1.CreateOptions{FieldManager: manager})
 		}
-		last = ns
+		if apierrors.IsAlreadyExists(err) {
+			return false, nil // somebody has just made it: another kindlab, beginning another lab
+		}
 		if err != nil {
 			return false, err
 		}
+		last = ns
 		return ns.DeletionTimestamp == nil, nil
 	})
 	if errors.Is(err, errWaited) {

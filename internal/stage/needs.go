@@ -115,6 +115,9 @@ func (p proved) add(ctx context.Context, c *check.Cluster, need string) error {
 		}
 		_, err = api.Create(ctx, p.was, metav1.CreateOptions{FieldManager: manager})
 	}
+	if apierrors.IsAlreadyExists(err) {
+		return nil // another lab has just begun here, and recorded what it needs: this need is tried again next time
+	}
 	if err != nil {
 		return fmt.Errorf("recording that the cluster has %s: %w", need, err)
 	}

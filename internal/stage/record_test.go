@@ -245,6 +245,30 @@ func TestWipeTakesFinalizersOff(t *testing.T) {
 	}
 }
 
+// Two labs that begin at once on a new cluster make the same namespace.
+func TestANamespaceThatSomebodyElseMakes(t *testing.T) {
+	t.Parallel()
+	c, _ := clusterOf()
+	kube, ok := c.Kube.(fakeKube)
+	if !ok {
+		t.Fatalf("the fake is a %T", c.Kube)
+	}
+	late := true
+	kube.PrependReactor("create", "namespaces", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if !late {
+			return false, nil, nil
+		}
+		late = false
+		if err := kube.Tracker().Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: system}}); err != nil {
+			t.Error(err)
+		}
+		return true, nil, apierrors.NewAlreadyExists(schema.GroupResource{Resource: "namespaces"}, system)
+	})
+	if err := claimOne(t.Context(), c, system, managed()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestANamespaceThatDoesNotVanish(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
