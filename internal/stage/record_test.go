@@ -254,7 +254,7 @@ func TestANamespaceThatSomebodyElseMakes(t *testing.T) {
 		t.Fatalf("the fake is a %T", c.Kube)
 	}
 	late := true
-	kube.PrependReactor("create", "namespaces", func(a clienttesting.Action) (bool, runtime.Object, error) {
+	kube.PrependReactor("create", "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) {
 		if !late {
 			return false, nil, nil
 		}
