@@ -1,0 +1,118 @@
+//go:build e2e
+
+package labs_test
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kindlab-dev/kindlab/internal/check"
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+	"github.com/kindlab-dev/kindlab/internal/site/sitetest"
+	"github.com/kindlab-dev/kindlab/internal/stage"
+	"github.com/kindlab-dev/kindlab/internal/verify"
+	"github.com/kindlab-dev/kindlab/labs"
+)
+
+// What makes a CNI that rejects one that drops: a node's word that a port cannot be reached leaves no node. It comes
+// before the CNI's own rules, which may end the chain.
+const (
+	silence   = "iptables -t mangle -I OUTPUT -p icmp --icmp-type port-unreachable -j DROP"
+	noSilence = "while iptables -t mangle -D OUTPUT -p icmp --icmp-type port-unreachable -j DROP 2>/dev/null; do :; done"
+)
+
+// TestDroppingNetwork proves policy labs on a network that behaves as kindnet's does: what is denied is dropped without
+// a word, and rules reach the nodes late, several changes at once. The built image's own CNI rejects, at once.
+func TestDroppingNetwork(t *testing.T) {
+	open, e := sitetest.Open(t)
+	nodes, err := open.Home.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sick{Site: open, nodes: nodes, engine: e.Run}
+	if err := onNodes(silence)(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	late, atOnce := context.WithCancel(t.Context())
+	var pausing sync.WaitGroup
+	pausing.Go(func() {
+		for late.Err() == nil {
+			// The pause is kindnet's pace: changes of two seconds are one update.
+			_ = onNodes("pkill -STOP kube-router; (sleep 2; pkill -CONT kube-router) >/dev/null 2>&1 &")(late, s)
+			time.Sleep(3 * time.Second)
+		}
+	})
+	t.Cleanup(func() {
+		atOnce()
+		pausing.Wait()
+		if err := onNodes("pkill -CONT kube-router; "+noSilence)(context.Background(), s); err != nil {
+			t.Errorf("mending the network: %v", err)
+		}
+	})
+	t.Run("a denial is silent", func(t *testing.T) { silent(t, s) })
+
+	catalogue, err := lab.Catalogue(labs.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ground := verify.Ground{Cluster: s.Cluster, Kinds: check.Builtin(), Runner: s.Home.Scripts(), Own: s.Own}
+	v := verify.Verifier{
+		Kinds: check.Builtin(), Scene: ground.Scene, Enforced: true, Repeat: 1, Generate: 2,
+		Parallel: 1, Limit: verify.DefaultLimit, Patience: verify.DefaultPatience, Now: time.Now,
+	}
+	r, err := v.Run(t.Context(), []*lab.Lab{load(t, "network-policy/only-frontend"), load(t, "network-policy/egress")}, catalogue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verify.Human.Write(os.Stderr, r, true); err != nil {
+		t.Error(err)
+	}
+	if code := r.ExitCode(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// silent makes sure that the network is what the test is about: what a policy denies times out.
+func silent(t *testing.T, s *sick) {
+	t.Helper()
+	ctx := t.Context()
+	l := load(t, "network-policy/default-deny")
+	o := s.Options(nil, nil)
+	o.Own = false
+	t.Cleanup(func() {
+		if err := stage.Stop(context.Background(), s.Cluster, l, o); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+	})
+	if err := stage.Start(ctx, s.Cluster, l, o); err != nil {
+		t.Fatal(err)
+	}
+	right := l.Solutions[0]
+	if err := stage.Perform(ctx, s.Cluster, l, stage.Step{Delete: right.Delete, Apply: right.Apply, Run: right.Run}, s.Home.Scripts()); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(time.Minute)
+	for {
+		outcomes := map[dial.Result]int{}
+		for _, table := range reachTables(t, l) {
+			pairs, err := table.pairs(ctx, s.Site, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, answer := range s.Prober.Probe(ctx, jobsOf(pairs)) {
+				outcomes[answer.Result]++
+			}
+		}
+		if outcomes[dial.Timeout] > 0 && outcomes[dial.Refused] == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing is dropped: %v", outcomes)
+		}
+		time.Sleep(time.Second)
+	}
+}
