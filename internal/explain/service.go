@@ -132,6 +132,10 @@ func (k *walk) hasPort(_ context.Context, r *route) (*Link, error) {
 		}
 		others = append(others, portName(p.Port, p.Protocol))
 	}
+	if r.headless() {
+		k.holds("%s is headless, so port %d is asked of the pods themselves", r.object(), r.asked)
+		return nil, nil
+	}
 	if int32(r.asked) > 0 && slices.Contains(others, portName(int32(r.asked), corev1.ProtocolUDP)) {
 		return k.broken(r.object(), r.look("service/"+r.svc.Name),
 			"%s has no port %d for TCP: it has %s", r.object(), r.asked, and(others...)), nil

@@ -133,6 +133,12 @@ func TestService(t *testing.T) {
 			object: "Service bread", look: lookPorts,
 			is: "Service bread is headless: its name leads to the pods themselves, and no port is translated; port 80 is asked of them, and Pod oven-1 declares http (8080)",
 		},
+		{name: "headless, without ports", objects: whole("clusterIP: None, selector: {app: oven}"), walk: askService("bread", 8080)},
+		{
+			name: "headless, at a port of nobody", objects: whole("clusterIP: None, selector: {app: oven}, ports: [{port: 8080}]"), walk: askService("bread", 80),
+			object: "Service bread", look: lookPorts,
+			is: "Service bread is headless: its name leads to the pods themselves, and no port is translated; port 80 is asked of them, and Pod oven-1 declares http (8080)",
+		},
 		{name: "headless, at the pods' own port", objects: whole("clusterIP: None, selector: {app: oven}, ports: [{port: 8080}]"), walk: askService("bread", 8080)},
 		{
 			name: "EndpointSlices lag behind", objects: docs(serviceDoc("bread", bread), pod), walk: askService("bread", 80),

@@ -90,21 +90,37 @@ func (v *Verifier) Run(ctx context.Context, labs, all []*lab.Lab) (Report, error
 // turns.
 func (v *Verifier) together(ctx context.Context, labs []*lab.Lab) {
 	turns := &sync.RWMutex{}
-	nodePorts := &sync.Mutex{}
 	slots := make(chan struct{}, max(1, v.Parallel))
 	var done sync.WaitGroup
-	for _, l := range labs {
+	for _, row := range v.rows(labs) {
 		slots <- struct{}{}
 		done.Go(func() {
 			defer func() { <-slots }()
-			if wantsNodePorts(l) {
-				nodePorts.Lock()
-				defer nodePorts.Unlock()
+			for _, l := range row {
+				v.prove(ctx, l, false, turns)
 			}
-			v.prove(ctx, l, false, turns)
 		})
 	}
 	done.Wait()
+}
+
+// rows are labs to prove one after the other, beside other rows. What takes longest begins, or it would be waited for
+// alone in the end: labs whose checks change something, so that each look at them ends with a reset.
+func (v *Verifier) rows(labs []*lab.Lab) [][]*lab.Lab {
+	var ports []*lab.Lab
+	var slow, quick [][]*lab.Lab
+	for _, l := range labs {
+		known, err := factsOf(l, v.Kinds)
+		switch {
+		case wantsNodePorts(l):
+			ports = append(ports, l)
+		case err == nil && known.changes:
+			slow = append(slow, []*lab.Lab{l})
+		default:
+			quick = append(quick, []*lab.Lab{l})
+		}
+	}
+	return slices.Concat([][]*lab.Lab{ports}, slow, quick)
 }
 
 func (v *Verifier) begin(l *lab.Lab) string {

@@ -82,6 +82,12 @@ func files(names []string, replace ...string) fstest.MapFS {
 	return all
 }
 
+// withPort makes a lab ask for a port of the nodes.
+func withPort(fsys fstest.MapFS, name string) fstest.MapFS {
+	fsys["tea/"+name+"/right.yaml"] = &fstest.MapFile{Data: []byte(rightYAML + "    nodePort: 30080\n")}
+	return fsys
+}
+
 func load(t *testing.T, fsys fs.FS, name string) *lab.Lab {
 	t.Helper()
 	l, err := lab.Load(fsys, "tea/"+name, check.Builtin())
@@ -408,6 +414,28 @@ func TestLabsThatCollideAreToldAndTheOthersProved(t *testing.T) {
 				t.Error("the other lab was not proved")
 			}
 		})
+	}
+}
+
+// What takes long must not be left for the end, when nothing is beside it.
+func TestLabsThatTakeLongBegin(t *testing.T) {
+	t.Parallel()
+	quick, slow, ports := load(t, files([]string{"attic"}), "attic"),
+		load(t, files([]string{"yard"}, "http: {from", "http: {during: {restart: deployment/kettle}, from"), "yard"),
+		load(t, withPort(files([]string{"zoo"}), "zoo"), "zoo")
+	v := verifier(&stageFake{})
+	var began []string
+	v.Observe = func(e verify.Event) {
+		if e.What == verify.Began && !slices.Contains(began, e.Lab) {
+			began = append(began, e.Lab)
+		}
+	}
+	all := []*lab.Lab{quick, slow, ports}
+	if _, err := v.Run(t.Context(), all, all); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"tea/zoo", "tea/yard", "tea/attic"}, began); diff != "" {
+		t.Error(diff)
 	}
 }
 
