@@ -56,23 +56,26 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	began := p.Now()
 	name := "generated: " + m.Name
 	tried := Tried{Name: m.Name, Change: m.Change}
-	tried.Outcome, tried.By = p.outcome(ctx, name, m)
+	excuse, excused := p.excuse(m)
+	// That an excused one passes is expected, and believed at once.
+	doubtful := func(o Outcome) bool { return o == Unclear || o == Slipped && !excused }
+	early := func(r report.Report) bool {
+		o, _ := caught(r)
+		return doubtful(o)
+	}
+	tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
 	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
-	if p.hasty && (tried.Outcome == Slipped || tried.Outcome == Unclear) {
+	if p.hasty && doubtful(tried.Outcome) {
 		if err := p.reset(ctx, name, Generated); err != nil {
 			return err
 		}
-		tried.Outcome, tried.By = p.outcome(ctx, name, m)
+		tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if tried.Outcome == Slipped {
-		for _, e := range p.lab.Exceptions {
-			if e.From == m.Name {
-				tried.Outcome, tried.By = Excused, e.Because
-			}
-		}
+	if tried.Outcome == Slipped && excused {
+		tried.Outcome, tried.By = Excused, excuse
 	}
 	if tried.Outcome == Unclear {
 		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
@@ -83,11 +86,21 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	return err
 }
 
-// outcome makes a generated mistake and grades it.
-func (p *proof) outcome(ctx context.Context, name string, m Mutant) (Outcome, string) {
+// excuse is the reason that the lab gives for not catching a generated mistake.
+func (p *proof) excuse(m Mutant) (because string, found bool) {
+	for _, e := range p.lab.Exceptions {
+		if e.From == m.Name {
+			return e.Because, true
+		}
+	}
+	return "", false
+}
+
+// outcome makes a generated mistake and grades it, again while it comes too early.
+func (p *proof) outcome(ctx context.Context, name string, m Mutant, early func(report.Report) bool) (Outcome, string) {
 	var r report.Report
 	err := p.empowered(ctx, m.Everyone, func() (err error) {
-		r, _, err = p.look(ctx, name, true, notCaught, m.Steps)
+		r, _, err = p.look(ctx, name, true, early, m.Steps)
 		return err
 	})
 	switch {
@@ -97,12 +110,6 @@ func (p *proof) outcome(ctx context.Context, name string, m Mutant) (Outcome, st
 		return Unclear, err.Error()
 	}
 	return caught(r)
-}
-
-// notCaught tells whether a generated mistake may not have shown yet.
-func notCaught(r report.Report) bool {
-	outcome, _ := caught(r)
-	return outcome == Slipped || outcome == Unclear
 }
 
 // undo is a reset in the quickest way that is safe.
