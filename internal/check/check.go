@@ -110,7 +110,6 @@ func (f *Failure) Error() string {
 // A Prober sends packets; probe.Session is one.
 type Prober interface {
 	Probe(ctx context.Context, jobs []probe.Job) []probe.Outcome
-	Nodes(ctx context.Context) ([]probe.NodeAddress, error)
 }
 
 // Clients are the ways of one identity to the API server.

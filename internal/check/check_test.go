@@ -116,13 +116,10 @@ func pod(name, ip string, labels ...string) *corev1.Pod {
 // prober answers by the job, and remembers what it was asked.
 type prober struct {
 	answer func(probe.Job) probe.Outcome
-	nodes  []probe.NodeAddress
 
 	mu    sync.Mutex
 	asked []probe.Job
 }
-
-func (p *prober) Nodes(context.Context) ([]probe.NodeAddress, error) { return p.nodes, nil }
 
 func (p *prober) Probe(_ context.Context, jobs []probe.Job) []probe.Outcome {
 	p.mu.Lock()

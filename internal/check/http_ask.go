@@ -244,26 +244,26 @@ const kubeletPort = 10250
 // nodes (engines in a virtual machine), a neighbouring node asks instead: to
 // the node it is just as much a stranger from the network.
 func (h httpCheck) routes(ctx context.Context, c *Cluster) ([]origin, error) {
-	nodes, err := c.Prober.Nodes(ctx)
+	nodes, err := c.nodeAddresses(ctx)
 	if err != nil {
 		return nil, err
 	}
 	jobs := make([]probe.Job, len(nodes))
 	for i, n := range nodes {
-		jobs[i] = probe.Job{Proto: dial.TCP, Host: n.IPv4, Port: kubeletPort, Timeout: allowTimeout}
+		jobs[i] = probe.Job{Proto: dial.TCP, Host: n.ip, Port: kubeletPort, Timeout: allowTimeout}
 	}
 	var list []origin
 	var around []int
 	for i, o := range c.Prober.Probe(ctx, jobs) {
-		list = append(list, origin{"through node " + nodes[i].Name, probe.Job{Host: nodes[i].IPv4}, nil})
+		list = append(list, origin{"through node " + nodes[i].name, probe.Job{Host: nodes[i].ip}, nil})
 		if o.Result == dial.OK {
 			continue
 		}
 		if len(nodes) == 1 {
-			return nil, fmt.Errorf("this host has no route to node %s (%s), and there is no second node to ask from", nodes[i].Name, nodes[i].IPv4)
+			return nil, fmt.Errorf("this host has no route to node %s (%s), and there is no second node to ask from", nodes[i].name, nodes[i].ip)
 		}
 		around = append(around, i)
-		list[i].job.Node = nodes[(i+1)%len(nodes)].Name
+		list[i].job.Node = nodes[(i+1)%len(nodes)].name
 		jobs[i].Node = list[i].job.Node
 	}
 	if len(around) == 0 {
@@ -276,7 +276,7 @@ func (h httpCheck) routes(ctx context.Context, c *Cluster) ([]origin, error) {
 	}
 	for k, o := range c.Prober.Probe(ctx, again) {
 		if n := nodes[around[k]]; o.Result != dial.OK {
-			return nil, fmt.Errorf("neither this host nor node %s reaches node %s (%s): %s %s", again[k].Node, n.Name, n.IPv4, o.Result, o.Detail)
+			return nil, fmt.Errorf("neither this host nor node %s reaches node %s (%s): %s %s", again[k].Node, n.name, n.ip, o.Result, o.Detail)
 		}
 	}
 	return list, nil
@@ -285,7 +285,7 @@ func (h httpCheck) routes(ctx context.Context, c *Cluster) ([]origin, error) {
 // fromNodes asks from the nodes' own namespaces. Nodes do not use the cluster's DNS, so a Service is asked at its
 // address.
 func (h httpCheck) fromNodes(ctx context.Context, c *Cluster) ([]origin, error) {
-	nodes, err := c.Prober.Nodes(ctx)
+	nodes, err := c.nodeAddresses(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +293,7 @@ func (h httpCheck) fromNodes(ctx context.Context, c *Cluster) ([]origin, error) 
 	switch {
 	case h.everyNode:
 		for _, n := range nodes {
-			hosts = append(hosts, n.IPv4)
+			hosts = append(hosts, n.ip)
 		}
 	case isAddress(h.host):
 		hosts = []string{h.host}
@@ -312,11 +312,11 @@ func (h httpCheck) fromNodes(ctx context.Context, c *Cluster) ([]origin, error) 
 	}
 	var list []origin
 	for i, n := range nodes {
-		if h.node == "any" && i > 0 || h.node != "any" && h.node != "all" && h.node != n.Name {
+		if h.node == "any" && i > 0 || h.node != "any" && h.node != "all" && h.node != n.name {
 			continue
 		}
 		for _, host := range hosts {
-			list = append(list, origin{"from node " + n.Name, probe.Job{Node: n.Name, Host: host}, nil})
+			list = append(list, origin{"from node " + n.name, probe.Job{Node: n.name, Host: host}, nil})
 		}
 	}
 	if len(list) == 0 {

@@ -3,6 +3,7 @@ package check
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,7 +76,6 @@ func TestHTTPWhereNamesAreNotAnswered(t *testing.T) {
 
 func TestHTTPDenied(t *testing.T) {
 	t.Parallel()
-	two := []probe.NodeAddress{{Name: "n1", IPv4: "172.18.0.2"}, {Name: "n2", IPv4: "172.18.0.3"}}
 	const inside = `http: {from: {pods: app=till}, url: "http://bread/", deny: true, by: {pods: app=oven}}`
 	const outside = `http: {outside: true, url: "http://{node}:30080/", deny: true, by: {pods: app=oven}}`
 	unready := pod("oven-1", "10.0.0.2", "app=oven")
@@ -115,8 +115,8 @@ func TestHTTPDenied(t *testing.T) {
 			t.Parallel()
 			check := mustCompile(t, tt.text)
 			synctest.Test(t, func(t *testing.T) {
-				c, _, _ := clusterOf(tt.objects...)
-				c.Prober = &prober{answer: tt.answer, nodes: two}
+				c, _, _ := clusterOf(slices.Concat(tt.objects, twoNodes())...)
+				c.Prober = &prober{answer: tt.answer}
 				tt.want.check(t, check.Run(t.Context(), c))
 			})
 		})
@@ -125,7 +125,6 @@ func TestHTTPDenied(t *testing.T) {
 
 func TestHTTPFromNodes(t *testing.T) {
 	t.Parallel()
-	two := []probe.NodeAddress{{Name: "n1", IPv4: "172.18.0.2"}, {Name: "n2", IPv4: "172.18.0.3"}}
 	bread := service("bread", "10.96.0.9", 80)
 	for _, tt := range []struct {
 		text  string
@@ -139,10 +138,10 @@ func TestHTTPFromNodes(t *testing.T) {
 		{`{from: {node: n3}, url: "http://bread/"}`, nil, verdict{unknown: "the cluster has no node n3"}},
 		{`{from: {node: any}, url: "http://cake/"}`, nil, verdict{failure: "there is no Service cake with a cluster IP"}},
 	} {
-		c, _, _ := clusterOf(bread)
+		c, _, _ := clusterOf(append(twoNodes(), bread)...)
 		var mu sync.Mutex
 		seen := map[string]bool{}
-		c.Prober = &prober{nodes: two, answer: func(j probe.Job) probe.Outcome {
+		c.Prober = &prober{answer: func(j probe.Job) probe.Outcome {
 			mu.Lock()
 			defer mu.Unlock()
 			seen[j.Node+" "+j.Host] = j.PodIP == ""

@@ -152,7 +152,6 @@ func TestHTTPWaitsForTheRightAnswer(t *testing.T) {
 
 func TestHTTPFromOutside(t *testing.T) {
 	t.Parallel()
-	two := []probe.NodeAddress{{Name: "n1", IPv4: "172.18.0.2"}, {Name: "n2", IPv4: "172.18.0.3"}}
 	door := service("bread", "10.96.0.9", 80)
 	door.Spec.Ports[0].NodePort = 30080
 	outside := func(route bool, open ...string) func(probe.Job) probe.Outcome {
@@ -164,7 +163,7 @@ func TestHTTPFromOutside(t *testing.T) {
 				return probe.Outcome{Result: dial.OK}
 			case route != (j.Node == ""), j.PodIP != "", j.Port != 30080:
 				return probe.Outcome{Result: dial.Error, Detail: fmt.Sprintf("asked %+v", j)}
-			case slices.Contains(open, j.Host) && (j.Node == "" || j.Node != nodeOf(two, j.Host)):
+			case slices.Contains(open, j.Host) && (j.Node == "" || j.Node != nodeOf(j.Host)):
 				return probe.Outcome{Result: dial.OK, Status: 200}
 			}
 			return probe.Outcome{Result: dial.Refused}
@@ -172,33 +171,32 @@ func TestHTTPFromOutside(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		nodes   []probe.NodeAddress
+		nodes   []runtime.Object
 		objects []runtime.Object
 		answer  func(probe.Job) probe.Outcome
 		want    verdict
 	}{
-		{"through every node", two, nil, outside(true, "172.18.0.2", "172.18.0.3"), verdict{}},
-		{"not through one", two, []runtime.Object{door, slice(true, 8080)}, outside(true, "172.18.0.2"), verdict{failure: "does not answer through node n2 (refused): Service bread has no ready endpoint"}},
-		{"no such node port", two, []runtime.Object{service("bread", "10.96.0.9", 80)}, outside(true), verdict{failure: "does not answer through node n1 (refused): no Service in namespace shop has node port 30080"}},
-		{"neighbours ask where the host has no route", two, nil, outside(false, "172.18.0.2", "172.18.0.3"), verdict{}},
-		{"no route and no neighbour", two[:1], nil, outside(false), verdict{unknown: "this host has no route to node n1 (172.18.0.2), and there is no second node to ask from"}},
+		{"through every node", twoNodes(), nil, outside(true, "172.18.0.2", "172.18.0.3"), verdict{}},
+		{"not through one", twoNodes(), []runtime.Object{door, slice(true, 8080)}, outside(true, "172.18.0.2"), verdict{failure: "does not answer through node n2 (refused): Service bread has no ready endpoint"}},
+		{"no such node port", twoNodes(), []runtime.Object{service("bread", "10.96.0.9", 80)}, outside(true), verdict{failure: "does not answer through node n1 (refused): no Service in namespace shop has node port 30080"}},
+		{"neighbours ask where the host has no route", twoNodes(), nil, outside(false, "172.18.0.2", "172.18.0.3"), verdict{}},
+		{"no route and no neighbour", twoNodes()[:1], nil, outside(false), verdict{unknown: "this host has no route to node n1 (172.18.0.2), and there is no second node to ask from"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			check := mustCompile(t, `http: {outside: true, url: "http://{node}:30080/hostname"}`)
 			synctest.Test(t, func(t *testing.T) {
-				c, _, _ := clusterOf(append(places(), tt.objects...)...)
-				c.Prober = &prober{answer: tt.answer, nodes: tt.nodes}
+				c, _, _ := clusterOf(slices.Concat(places(), tt.nodes, tt.objects)...)
+				c.Prober = &prober{answer: tt.answer}
 				tt.want.check(t, check.Run(t.Context(), c))
 			})
 		})
 	}
 }
 
-func nodeOf(all []probe.NodeAddress, ip string) string {
-	return all[slices.IndexFunc(all, func(n probe.NodeAddress) bool { return n.IPv4 == ip })].Name
-}
+// nodeOf is the name of one of twoNodes.
+func nodeOf(ip string) string { return map[string]string{"172.18.0.2": "n1", "172.18.0.3": "n2"}[ip] }
 
 // Where the objects that a request is about cannot be read, nothing can be said. What was seen stands without the
 // evidence behind it.

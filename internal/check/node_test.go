@@ -19,6 +19,20 @@ func machine(name string, labels ...string) *corev1.Node {
 	return n
 }
 
+// nodeAt is a node with an address beside those that cannot be dialled.
+func nodeAt(name, ip string) *corev1.Node {
+	n := machine(name)
+	n.Status.Addresses = []corev1.NodeAddress{
+		{Type: corev1.NodeHostName, Address: name}, {Type: corev1.NodeInternalIP, Address: "fd00::1"}, {Type: corev1.NodeInternalIP, Address: ip},
+	}
+	return n
+}
+
+// twoNodes are two nodes that can be dialled, and one that cannot.
+func twoNodes() []runtime.Object {
+	return []runtime.Object{nodeAt("n1", "172.18.0.2"), nodeAt("n2", "172.18.0.3"), machine("n3")}
+}
+
 // machines answer commands.
 type machines struct {
 	prober

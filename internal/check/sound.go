@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -75,18 +76,12 @@ func (c *Cluster) agentsRun(ctx context.Context) error {
 
 // nodesAnswer lets each of the nodes ask itself, through its agent: the API notices a dead node only after 40 seconds.
 func (c *Cluster) nodesAnswer(ctx context.Context, names []string) error {
-	nodes, err := c.Prober.Nodes(ctx)
-	if err != nil {
-		return err
-	}
 	if _, own := c.Prober.(NodeExecer); !own {
 		return nil // nodes of others take no commands
 	}
 	var jobs []probe.Job
-	for _, n := range nodes {
-		if slices.Contains(names, n.Name) {
-			jobs = append(jobs, probe.Job{Node: n.Name, Proto: dial.TCP, Host: n.IPv4, Port: kubeletPort, Timeout: allowTimeout})
-		}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		jobs = append(jobs, probe.Job{Node: name, Proto: dial.TCP, Host: "127.0.0.1", Port: kubeletPort, Timeout: allowTimeout})
 	}
 	asking, cancel := context.WithTimeout(ctx, 5*allowTimeout)
 	defer cancel()
@@ -96,6 +91,27 @@ func (c *Cluster) nodesAnswer(ctx context.Context, names []string) error {
 		}
 	}
 	return nil
+}
+
+// A nodeAddress is where a node is dialled.
+type nodeAddress struct{ name, ip string }
+
+// nodeAddresses lists the nodes that have an IPv4 address.
+func (c *Cluster) nodeAddresses(ctx context.Context) ([]nodeAddress, error) {
+	nodes, err := c.Kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	var list []nodeAddress
+	for _, n := range nodes.Items {
+		for _, a := range n.Status.Addresses {
+			if ip, err := netip.ParseAddr(a.Address); err == nil && ip.Is4() && a.Type == corev1.NodeInternalIP {
+				list = append(list, nodeAddress{n.Name, a.Address})
+				break
+			}
+		}
+	}
+	return list, nil
 }
 
 // nodesOf lists the nodes that pods run on.

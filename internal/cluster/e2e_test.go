@@ -161,9 +161,6 @@ func TestClusterLife(t *testing.T) {
 		if err := nodes[0].Exec(t.Context(), nil, nil, "ls", "/no-such"); err == nil || !strings.Contains(err.Error(), "/no-such") {
 			t.Errorf("a failing command: %v", err)
 		}
-		if ip, err := nodes[0].IPv4(t.Context()); err != nil || net.ParseIP(ip) == nil {
-			t.Errorf("IPv4 = %q, %v", ip, err)
-		}
 	})
 	t.Run("images", func(t *testing.T) { loads(t, c) })
 	t.Run("status", func(t *testing.T) {

@@ -37,22 +37,6 @@ func (n Node) kind() (kindnodes.Node, error) {
 	return nil, fmt.Errorf("cluster %q has no node %s any more", n.cluster.Name, n.name)
 }
 
-// IPv4 is the node's address. It can change when the node's container is started again.
-func (n Node) IPv4(ctx context.Context) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	node, err := n.kind()
-	if err != nil {
-		return "", fmt.Errorf("reading the address of node %s: %w", n.name, withOutput(err))
-	}
-	ip, _, err := node.IP()
-	if err != nil {
-		return "", fmt.Errorf("reading the address of node %s: %w", n.name, withOutput(err))
-	}
-	return ip, nil
-}
-
 // Exec runs argv as root on the node, in the node's own namespaces. Nil stdin and stdout are allowed. The error carries
 // what the command wrote to stderr.
 func (n Node) Exec(ctx context.Context, stdin io.Reader, stdout io.Writer, argv ...string) error {

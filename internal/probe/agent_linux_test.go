@@ -25,8 +25,7 @@ type machine struct {
 	commands atomic.Int32
 }
 
-func (*machine) Name() string                         { return "n1" }
-func (*machine) IPv4(context.Context) (string, error) { return "127.0.0.1", nil }
+func (*machine) Name() string { return "n1" }
 
 func (m *machine) Exec(ctx context.Context, stdin io.Reader, stdout io.Writer, argv ...string) error {
 	m.commands.Add(1)

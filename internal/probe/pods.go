@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -36,24 +35,6 @@ type PodSession struct {
 // pods/exec.
 func OpenPods(kube kubernetes.Interface, config *rest.Config) *PodSession {
 	return &PodSession{pool: newPool("/tmp", "here"), kube: kube, config: config}
-}
-
-// Nodes lists the nodes and their addresses, as the API knows them.
-func (s *PodSession) Nodes(ctx context.Context) ([]NodeAddress, error) {
-	nodes, err := s.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing the cluster's nodes: %w", err)
-	}
-	var list []NodeAddress
-	for _, n := range nodes.Items {
-		for _, a := range n.Status.Addresses {
-			if ip, err := netip.ParseAddr(a.Address); err == nil && ip.Is4() && a.Type == corev1.NodeInternalIP {
-				list = append(list, NodeAddress{n.Name, a.Address})
-				break
-			}
-		}
-	}
-	return list, nil
 }
 
 // Probe makes all attempts at once and returns their outcomes in the order of
@@ -190,10 +171,6 @@ type podNode struct {
 }
 
 func (n podNode) Name() string { return n.namespace + "/" + n.name }
-
-func (n podNode) IPv4(context.Context) (string, error) {
-	return "", fmt.Errorf("pod %s is no node", n.Name())
-}
 
 func (n podNode) Exec(ctx context.Context, stdin io.Reader, stdout io.Writer, argv ...string) error {
 	url := n.session.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(n.namespace).Name(n.name).SubResource("exec").

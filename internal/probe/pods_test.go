@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -106,22 +105,6 @@ func TestAForbiddenContainerIsTrouble(t *testing.T) {
 		if o.Result != dial.Error || !strings.Contains(o.Detail, []string{"forbidden", "the nodes of this cluster take no commands"}[o.ID]) {
 			t.Errorf("got %+v", o)
 		}
-	}
-}
-
-func TestNodesOfAnyCluster(t *testing.T) {
-	t.Parallel()
-	node := func(name string, addresses ...corev1.NodeAddress) *corev1.Node {
-		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{Addresses: addresses}}
-	}
-	s := OpenPods(kubefake.NewClientset(
-		node("n1", corev1.NodeAddress{Type: corev1.NodeHostName, Address: "n1"}, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: "fd00::1"},
-			corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: "172.18.0.2"}),
-		node("n2"),
-	), &rest.Config{})
-	got, err := s.Nodes(t.Context())
-	if diff := cmp.Diff([]NodeAddress{{"n1", "172.18.0.2"}}, got); err != nil || diff != "" {
-		t.Error(err, diff)
 	}
 }
 

@@ -29,14 +29,9 @@ type (
 // A Node is a machine of the cluster that takes commands.
 type Node interface {
 	Name() string // as in the API
-	// IPv4 is the address at which the host and the other nodes dial it.
-	IPv4(ctx context.Context) (string, error)
 	// Exec runs a command until it ends; stdin is closed to end an agent.
 	Exec(ctx context.Context, stdin io.Reader, stdout io.Writer, argv ...string) error
 }
-
-// A NodeAddress is where a node is dialled.
-type NodeAddress struct{ Name, IPv4 string }
 
 //go:embed agent
 var files embed.FS
@@ -54,23 +49,6 @@ type Session struct {
 // Open returns a Session over the nodes, which are asked for once, when needed.
 func Open(nodes func(context.Context) ([]Node, error)) *Session {
 	return &Session{nodes: nodes, pool: newPool("/var/lib/kindlab")}
-}
-
-// Nodes lists the nodes and their addresses.
-func (s *Session) Nodes(ctx context.Context) ([]NodeAddress, error) {
-	nodes, err := s.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]NodeAddress, len(nodes))
-	for i, n := range nodes {
-		ip, err := n.IPv4(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("finding the address of node %s: %w", n.Name(), err)
-		}
-		list[i] = NodeAddress{n.Name(), ip}
-	}
-	return list, nil
 }
 
 func (s *Session) list(ctx context.Context) ([]Node, error) {
