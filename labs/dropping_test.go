@@ -41,9 +41,10 @@ func TestDroppingNetwork(t *testing.T) {
 	var pausing sync.WaitGroup
 	pausing.Go(func() {
 		for late.Err() == nil {
-			// The pause is kindnet's pace: changes of two seconds are one update.
-			_ = onNodes("pkill -STOP kube-router; (sleep 2; pkill -CONT kube-router) >/dev/null 2>&1 &")(late, s)
-			time.Sleep(3 * time.Second)
+			// Kindnet gathers changes for a second. That the pace is out of step with the kubelet's, which asks every three
+			// seconds whether the CNI's agent is well, keeps the agent from being restarted.
+			_ = onNodes("pkill -STOP kube-router; (sleep 1; pkill -CONT kube-router) >/dev/null 2>&1 &")(late, s)
+			time.Sleep(1700 * time.Millisecond)
 		}
 	})
 	t.Cleanup(func() {
