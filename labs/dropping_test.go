@@ -5,7 +5,6 @@ package labs_test
 import (
 	"context"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,8 +24,8 @@ const (
 	noSilence = "while iptables -t mangle -D OUTPUT -p icmp --icmp-type port-unreachable -j DROP 2>/dev/null; do :; done"
 )
 
-// TestDroppingNetwork proves policy labs on a network that behaves as kindnet's does: what is denied is dropped without
-// a word, and rules reach the nodes late, several changes at once. The built image's own CNI rejects, at once.
+// TestDroppingNetwork proves policy labs on a network where what is denied is dropped without a word, as kindnet and most
+// others do. The built image's own CNI rejects.
 func TestDroppingNetwork(t *testing.T) {
 	open, e := sitetest.Open(t)
 	nodes, err := open.Home.Nodes(t.Context())
@@ -37,20 +36,8 @@ func TestDroppingNetwork(t *testing.T) {
 	if err := onNodes(silence)(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	late, atOnce := context.WithCancel(t.Context())
-	var pausing sync.WaitGroup
-	pausing.Go(func() {
-		for late.Err() == nil {
-			// Kindnet gathers changes for a second. That the pace is out of step with the kubelet's, which asks every three
-			// seconds whether the CNI's agent is well, keeps the agent from being restarted.
-			_ = onNodes("pkill -STOP kube-router; (sleep 1; pkill -CONT kube-router) >/dev/null 2>&1 &")(late, s)
-			time.Sleep(1700 * time.Millisecond)
-		}
-	})
 	t.Cleanup(func() {
-		atOnce()
-		pausing.Wait()
-		if err := onNodes("pkill -CONT kube-router; "+noSilence)(context.Background(), s); err != nil {
+		if err := onNodes(noSilence)(context.Background(), s); err != nil {
 			t.Errorf("mending the network: %v", err)
 		}
 	})
