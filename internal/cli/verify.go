@@ -1,26 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	stdio "io"
-	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
-	"github.com/kindlab-dev/kindlab/internal/lab"
-	"github.com/kindlab-dev/kindlab/internal/remedy"
 	"github.com/kindlab-dev/kindlab/internal/site"
 	"github.com/kindlab-dev/kindlab/internal/verify"
 )
@@ -160,191 +149,6 @@ func (o *verifyOptions) generate() (int, error) {
 		return 0, usageErrorf("--generated wants a number or the word all, found %q", o.generated)
 	}
 	return n, nil
-}
-
-// labs are those to prove, all that there are, and what is wrong with those that cannot be read: one bad lab must not
-// keep the others from being proved.
-func (o *verifyOptions) labs(ctx context.Context, d *deps, names []string) (labs, all []*lab.Lab, bad map[string]error, err error) {
-	files, err := d.labFiles()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	paths, err := fs.Glob(files, "*/*/lab.yaml")
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	bad = map[string]error{}
-	broken := map[string]error{}
-	for _, path := range paths {
-		name := filepath.ToSlash(filepath.Dir(path))
-		l, err := lab.Load(files, name, check.Builtin())
-		if err != nil {
-			broken[name] = err
-			// By its folder it can be named, and skipped.
-			topic, id, _ := strings.Cut(name, "/")
-			l = &lab.Lab{Name: name, Topic: topic, ID: id}
-		}
-		all = append(all, l)
-	}
-	chosen := all
-	switch {
-	case o.changed != "":
-		if chosen, err = o.changedLabs(ctx, d, all); err != nil {
-			return nil, nil, nil, err
-		}
-	case len(names) > 0:
-		chosen = nil
-		for _, name := range names {
-			l, err := o.named(all, name)
-			if err != nil {
-				return nil, nil, nil, err
-			}
-			chosen = append(chosen, l)
-		}
-	}
-	for _, l := range chosen {
-		if err := broken[l.Name]; err != nil && len(l.Tasks) == 0 {
-			bad[l.Name] = err
-		} else {
-			labs = append(labs, l)
-		}
-	}
-	return labs, all, bad, nil
-}
-
-func (o *verifyOptions) named(all []*lab.Lab, name string) (*lab.Lab, error) {
-	if isPath(name) {
-		return lab.LoadDir(name, check.Builtin())
-	}
-	return findLab(all, name)
-}
-
-// changedLabs asks git which files differ from a revision, new ones included.
-func (o *verifyOptions) changedLabs(ctx context.Context, d *deps, all []*lab.Lab) ([]*lab.Lab, error) {
-	folder := "."
-	if d.labsDir != "" {
-		folder = d.labsDir
-	}
-	git := func(args ...string) (string, error) {
-		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", folder}, args...)...)
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		out, err := cmd.Output()
-		if err != nil {
-			return "", remedy.New(usageErrorf("git %s: %s", strings.Join(args, " "), strings.TrimSpace(said.String())),
-				"call it in the repository of the labs, with a revision that is there")
-		}
-		return strings.TrimSpace(string(out)), nil
-	}
-	root, err := git("rev-parse", "--show-toplevel")
-	if err != nil {
-		return nil, err
-	}
-	catalogue := "labs"
-	if d.labsDir != "" {
-		absolute, err := filepath.Abs(d.labsDir)
-		if err != nil {
-			return nil, err
-		}
-		if resolved, err := filepath.EvalSymlinks(absolute); err == nil { // as git tells its root
-			absolute = resolved
-		}
-		if catalogue, err = filepath.Rel(root, absolute); err != nil {
-			return nil, err
-		}
-	}
-	if strings.HasPrefix(o.changed, "-") {
-		return nil, usageErrorf("--only-changed wants a revision, found %q", o.changed)
-	}
-	differ, err := git("diff", "--name-only", o.changed, "--")
-	if err != nil {
-		return nil, err
-	}
-	anew, err := git("ls-files", "--others", "--exclude-standard", "--full-name", ":/")
-	if err != nil {
-		return nil, err
-	}
-	return verify.Changed(all, filepath.ToSlash(catalogue), strings.Fields(differ+"\n"+anew)), nil
-}
-
-// cache remembers what was proved on this kind of cluster with this program.
-func (o *verifyOptions) cache(ctx context.Context, d *deps, s *site.Site, cluster string) (*verify.Cache, error) {
-	grader := d.grader
-	if grader == "" {
-		var err error
-		if grader, err = programHash(); err != nil {
-			return nil, err
-		}
-	}
-	image, err := s.Home.Image()
-	if err != nil {
-		return nil, err
-	}
-	if image == "" { // somebody else's: this very cluster and no other
-		system, err := s.Owner.Kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("asking the cluster who it is: %w", err)
-		}
-		image = string(system.UID)
-	}
-	key := fmt.Sprintf("%s\n%s\n%s\ngenerated %s, repeat %d", grader, image, cluster, o.generated, o.repeat)
-	return &verify.Cache{Dir: filepath.Join(d.cacheDir, "verified"), Key: key}, nil
-}
-
-// programHash stands for the grader where the build did not say which it is.
-func programHash() (string, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("finding this program: %w", err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	sum := sha256.New()
-	if _, err := stdio.Copy(sum, f); err != nil {
-		return "", fmt.Errorf("reading this program: %w", err)
-	}
-	return fmt.Sprintf("%x", sum.Sum(nil)), nil
-}
-
-// networkOf names what joins the pods of a cluster, as its DaemonSets tell.
-func networkOf(ctx context.Context, s *site.Site) string {
-	list, err := s.Owner.Kube.AppsV1().DaemonSets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
-	if err == nil {
-		for _, known := range []string{"cilium", "calico-node", "kube-router", "kindnet", "kube-flannel-ds", "weave-net", "antrea-agent"} {
-			for i := range list.Items {
-				if list.Items[i].Name == known {
-					return known
-				}
-			}
-		}
-	}
-	return "unknown"
-}
-
-// keep writes the records, beside those of labs that were not verified now.
-func (o *verifyOptions) keep(records []verify.Record) error {
-	if o.record == "" {
-		return nil
-	}
-	var old []verify.Record
-	b, err := os.ReadFile(o.record)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	default:
-		if old, err = verify.ReadRecords(bytes.NewReader(b)); err != nil {
-			return err
-		}
-	}
-	var text bytes.Buffer
-	if err := verify.WriteRecords(&text, verify.MergeRecords(old, records)); err != nil {
-		return err
-	}
-	return os.WriteFile(o.record, text.Bytes(), 0o644)
 }
 
 // watchProof shows on the error stream which labs are at what.
