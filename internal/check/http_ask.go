@@ -62,10 +62,9 @@ func (h httpCheck) settle(ctx context.Context, c *Cluster, origins []origin, ans
 			}
 		}
 		switch {
-		case err == nil && h.unsure(ctx, c, answerers):
-			// A pod that must not answer may be on its way into the rules.
-			err = &Failure{
-				Is: fmt.Sprintf("%s is answered as it should, and something changed a moment ago", h.url), Look: h.look(), Settling: true,
+		case err == nil:
+			if err = h.doubt(ctx, c, origins, answerers); err == nil {
+				return nil
 			}
 		case !no || !wait.disbelieves(worst):
 			return err
@@ -83,9 +82,27 @@ func (h httpCheck) settle(ctx context.Context, c *Cluster, origins []origin, ans
 	}
 }
 
-// unsure tells whether another pod than the right ones may answer in a moment.
-func (h httpCheck) unsure(ctx context.Context, c *Cluster, answerers []string) bool {
-	return h.by != nil && !h.deny && time.Since(c.lastChange(ctx, h.Objects())) < calm && !h.leadsOnlyTo(ctx, c, answerers)
+// doubt is why an answer as it should be is not believed yet: something changed a moment ago, and either a pod that must
+// not answer may be on its way into the nodes' rules, or by the API nobody should answer any more.
+func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answerers []string) error {
+	if h.deny || time.Since(c.lastChange(ctx, h.Objects())) >= calm {
+		return nil
+	}
+	if h.by != nil && !h.leadsOnlyTo(ctx, c, answerers) {
+		return &Failure{
+			Is: fmt.Sprintf("%s is answered as it should, and something changed a moment ago", h.url), Look: h.look(), Settling: true,
+		}
+	}
+	for _, from := range origins {
+		if from.pod == nil && !h.outside {
+			continue // the nodes' own requests pass every policy
+		}
+		if link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK}); err == nil && link != nil {
+			f := &Failure{Is: fmt.Sprintf("%s still answers %s", h.url, from.name), Settling: true}
+			return f.explained(link, nil)
+		}
+	}
+	return nil
 }
 
 // askOnce asks once, in as many requests as that takes, and returns the outcome that was wrong beside its explanation.

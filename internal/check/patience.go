@@ -20,8 +20,8 @@ const (
 	// its address reaches the policy engine and the node's rules a while after the
 	// pod runs, and on a busy laptop that while is long.
 	youth = 10 * time.Second
-	// calm is how long the objects must have been as they are before "nobody
-	// else answers" is believed, where a pod that must not answer could.
+	// calm is how long the objects must have been as they are before an answer
+	// is believed that may be owed to how they were before.
 	calm = 2 * time.Second
 )
 

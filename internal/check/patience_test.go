@@ -2,14 +2,18 @@ package check
 
 import (
 	"errors"
-	"strings"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kindlab-dev/kindlab/internal/probe"
 )
@@ -102,28 +106,56 @@ func TestQuickLooks(t *testing.T) {
 	}
 }
 
+// clusterNames is the cluster's DNS, whole.
+func clusterNames() []runtime.Object {
+	dns := service("kube-dns", "10.96.0.10", 53)
+	dns.Namespace, dns.Spec.Selector = metav1.NamespaceSystem, map[string]string{"k8s-app": "kube-dns"}
+	s, server := slice(true, 53), nameServer()
+	s.Namespace, s.Name, s.Labels[discoveryv1.LabelServiceName] = metav1.NamespaceSystem, "kube-dns-1", "kube-dns"
+	s.Endpoints[0].Addresses = []string{server.Status.PodIP}
+	return []runtime.Object{dns, s, server}
+}
+
 // Right pods answer, and a change was a moment ago: another pod may be on its way into the rules, unless the Service
-// leads to none.
+// leads to none, and what the API denies by now may not be denied by the network yet.
 func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 	t.Parallel()
-	check := mustCompile(t, bakery+"}")
-	for selector, want := range map[string]verdict{
-		"app=oven": {},
-		"":         {failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true},
+	closed := &networkingv1.NetworkPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "closed"},
+		Spec:       networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "oven"}}},
+	}
+	for _, tt := range []struct {
+		name, check string
+		selector    map[string]string
+		policy      []runtime.Object
+		want        verdict
+	}{
+		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, verdict{}},
+		{"any pod", bakery + "}", nil, nil, verdict{failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true}},
+		{
+			"a policy denies it", `http: {from: {pods: app=till}, url: "http://bread/"}`, map[string]string{"app": "oven"}, []runtime.Object{closed},
+			verdict{failure: "http://bread/ still answers from pod till-1: NetworkPolicy closed", settling: true},
+		},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			bread := service("bread", "10.96.0.9", 80)
-			bread.Spec.Selector = nil
-			if key, value, ok := strings.Cut(selector, "="); ok {
-				bread.Spec.Selector = map[string]string{key: value}
-			}
-			at := metav1.Now()
-			bread.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &at}}
-			c, _, _ := clusterOf(append(bakers(), bread)...)
-			c.Quick, c.Prober = true, &prober{answer: body("oven-1")}
-			want.check(t, check.Run(t.Context(), c))
-			time.Sleep(calm)
-			verdict{}.check(t, check.Run(t.Context(), c))
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			check := mustCompile(t, tt.check)
+			synctest.Test(t, func(t *testing.T) {
+				bread := service("bread", "10.96.0.9", 80)
+				bread.Spec.Ports[0].TargetPort = intstr.FromInt32(8080)
+				bread.Spec.Selector = tt.selector
+				at := metav1.Now()
+				bread.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &at}}
+				ovens := bakers()
+				for _, o := range ovens[1:] {
+					o.(*corev1.Pod).Spec.Containers = []corev1.Container{{Name: "oven", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+				}
+				c, _, _ := clusterOf(slices.Concat(places(), ovens, tt.policy, clusterNames(), []runtime.Object{bread, slice(true, 8080)})...)
+				c.Quick, c.Prober = true, &prober{answer: body("oven-1")}
+				tt.want.check(t, check.Run(t.Context(), c))
+				time.Sleep(calm)
+				verdict{}.check(t, check.Run(t.Context(), c))
+			})
 		})
 	}
 }
