@@ -292,6 +292,12 @@ func httpKinds(t *testing.T, c *check.Cluster) {
 	want(t, c, `http: {from: {pods: app=front}, url: "http://mixed/hostname", share: {of: {pods: app=web}, between: [20, 50]}}`, "")
 	want(t, c, `http: {from: {pods: app=front}, url: "http://web/hostname", share: {of: {pods: app=canary}, between: [10, 30]}}`, "0 of 256 answers")
 
+	// Denied, and asked before the network can have heard of it: that it still answers is no yes.
+	apply(t, c, denyDB)
+	want(t, c, `http: {from: {pods: app=guest}, url: "http://pods:8080/hostname"}`, "does not answer from pod guest-")
+	remove(t, c, policies())
+	want(t, c, `http: {from: {pods: app=guest}, url: "http://pods:8080/hostname"}`, "")
+
 	// A host without a route to the nodes: their neighbours ask.
 	detour := *c
 	detour.Prober = noRoute{c.Prober}
