@@ -28,7 +28,7 @@ const (
 	// DefaultGenerate is how many wrong answers are made up for each lab.
 	DefaultGenerate = 6
 	// DefaultParallel is how many labs are proved at once: more fight for the processors of a small machine.
-	DefaultParallel = 3
+	DefaultParallel = 2
 )
 
 // A Verifier proves labs on one cluster.
