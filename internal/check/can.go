@@ -193,7 +193,8 @@ func (c can) Run(ctx context.Context, cl *Cluster) error {
 		c.past.note(start, !no)
 		switch {
 		case no:
-			f.Settling = wait.disbelieves(probe.Outcome{})
+			// What roles and bindings say as well is final, once the authorizer must have heard of them.
+			f.Settling = wait.disbelieves(probe.Outcome{}) && !(f.certain && time.Since(cl.lastChange(ctx, c.Objects())) >= spreading)
 		case !again && time.Since(cl.lastChange(ctx, c.Objects())) < spreading:
 			f = &Failure{
 				Is:   "the rights are as they should be, and something changed a moment ago",
@@ -261,9 +262,10 @@ func (c can) judge(ctx context.Context, cl *Cluster, questions []question, answe
 		wrong = append(wrong, fmt.Sprintf("%s %s %s", q.row, verb, phrase(q.what)))
 		if f.Look == "" {
 			f.Look = canI(q.who, q.what)
-			why = append(why, cl.binding(ctx, authorizationv1.SubjectAccessReviewSpec{
+			agreed := cl.binding(ctx, authorizationv1.SubjectAccessReviewSpec{
 				User: q.who.User, Groups: q.who.Groups, ResourceAttributes: &q.what,
-			}, !want)...)
+			}, !want)
+			f.certain, why = len(agreed) > 0, append(why, agreed...)
 		}
 	}
 	if len(wrong) == 0 {

@@ -98,6 +98,8 @@ type Failure struct {
 	Look     string   // the kubectl command that shows the evidence
 	More     []string // lines such as the rows of a table
 	Settling bool     // the cluster is still on its way
+
+	certain bool // the API's objects explain it: nothing is left that could come right by itself but a workload on its way
 }
 
 func (f *Failure) Error() string {

@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
 )
@@ -132,7 +133,7 @@ func TestCompoundInTheAuthorsWords(t *testing.T) {
 			t.Fatal(problems)
 		}
 		f, _ := errors.AsType[*Failure](c.Run(t.Context(), &Cluster{}))
-		if diff := cmp.Diff(want, f); diff != "" {
+		if diff := cmp.Diff(want, f, cmpopts.IgnoreUnexported(Failure{})); diff != "" {
 			t.Errorf("%s: %s", text, diff)
 		}
 	}

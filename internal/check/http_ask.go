@@ -66,7 +66,7 @@ func (h httpCheck) settle(ctx context.Context, c *Cluster, origins []origin, ans
 			if err = h.doubt(ctx, c, origins, answerers); err == nil {
 				return nil
 			}
-		case !no || !wait.disbelieves(worst):
+		case !no || !wait.disbelieves(worst) || c.final(ctx, f, h.namespace):
 			return err
 		default:
 			f.Settling = true

@@ -20,7 +20,14 @@ func (f *Failure) explained(link *explain.Link, err error) *Failure {
 		f.Look = link.Look
 	}
 	f.More = append(f.More, link.Chain...)
+	f.certain = !f.Settling && !link.Settling && !link.Guess
 	return f
+}
+
+// final tells whether a wrong outcome needs no second look: it follows from the API's objects, and no controller is about
+// to change those of the namespace. Otherwise the network may not have caught up.
+func (c *Cluster) final(ctx context.Context, f *Failure, namespace string) bool {
+	return f.certain && c.atRest(ctx, namespace)
 }
 
 func (c *Cluster) walker() explain.Walker { return explain.Walker{Kube: c.Kube} }

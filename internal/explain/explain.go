@@ -19,6 +19,8 @@ type Link struct {
 	Chain  []string // the links before it, which hold, one line each
 	// Settling tells that the link may come to hold with nobody's help: a controller is on its way.
 	Settling bool
+	// Guess tells that all that is certain holds, and only what containers declare speaks for this.
+	Guess bool
 }
 
 // A Walker follows chains of objects. Every walk returns nil and no error when nothing is broken as far as the API
@@ -54,6 +56,13 @@ func (k *walk) holds(format string, args ...any) {
 // broken makes the Link of an object. Is is to be added: it is a sentence, and wants formatting of its own.
 func (k *walk) broken(object, look, format string, args ...any) *Link {
 	return &Link{Object: object, Is: fmt.Sprintf(format, args...), Look: look, Chain: slices.Clone(k.chain)}
+}
+
+// guess makes the Link of what is likely, where nothing certain is broken.
+func (k *walk) guess(object, look, format string, args ...any) *Link {
+	l := k.broken(object, look, format, args...)
+	l.Guess = true
+	return l
 }
 
 // settling makes the Link of an object that is on its way.

@@ -245,12 +245,12 @@ func (k *walk) listening(r *route) *Link {
 		return nil
 	}
 	if !slices.ContainsFunc(r.pods, func(p corev1.Pod) bool { return len(declared(&p)) > 0 }) {
-		return k.broken(r.object(), k.lookPorts(r),
+		return k.guess(r.object(), k.lookPorts(r),
 			"%s, and no container there declares a port", r.sends(at(&r.pods[0])))
 	}
 	for i := range r.pods {
 		if have := declared(&r.pods[i]); len(have) > 0 && !declares(&r.pods[i], at(&r.pods[i])) {
-			return k.broken(r.object(), k.lookPorts(r),
+			return k.guess(r.object(), k.lookPorts(r),
 				"%s, and Pod %s declares %s", r.sends(at(&r.pods[i])), r.pods[i].Name, and(have...))
 		}
 	}
