@@ -194,7 +194,8 @@ func (c can) Run(ctx context.Context, cl *Cluster) error {
 		switch {
 		case no:
 			// What roles and bindings say as well is final, once the authorizer must have heard of them.
-			f.Settling = wait.disbelieves(probe.Outcome{}) && !(f.certain && time.Since(cl.lastChange(ctx, c.Objects())) >= spreading)
+			heard := f.certain && time.Since(cl.lastChange(ctx, c.Objects())) >= spreading
+			f.Settling = wait.disbelieves(probe.Outcome{}) && !heard
 		case !again && time.Since(cl.lastChange(ctx, c.Objects())) < spreading:
 			f = &Failure{
 				Is:   "the rights are as they should be, and something changed a moment ago",

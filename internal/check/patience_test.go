@@ -133,7 +133,9 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, verdict{}},
 		{"any pod", bakery + "}", nil, nil, verdict{failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true}},
 		{
-			"a policy denies it", `http: {from: {pods: app=till}, url: "http://bread/"}`, map[string]string{"app": "oven"}, []runtime.Object{closed},
+			"a policy denies it", `http: {from: {pods: app=till}, url: "http://bread/"}`,
+			map[string]string{"app": "oven"},
+			[]runtime.Object{closed},
 			verdict{failure: "http://bread/ still answers from pod till-1: NetworkPolicy closed", settling: true},
 		},
 	} {
