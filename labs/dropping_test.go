@@ -8,10 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
-	"github.com/kindlab-dev/kindlab/internal/site/sitetest"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 	"github.com/kindlab-dev/kindlab/internal/verify"
 	"github.com/kindlab-dev/kindlab/labs"
@@ -27,31 +25,22 @@ const (
 // TestDroppingNetwork proves policy labs on a network where what is denied is dropped without a word, as kindnet and most
 // others do. The built image's own CNI rejects.
 func TestDroppingNetwork(t *testing.T) {
-	open, e := sitetest.Open(t)
-	nodes, err := open.Home.Nodes(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sick{Site: open, nodes: nodes, engine: e.Run}
-	if err := onNodes(silence)(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
+	s := openSick(t)
 	t.Cleanup(func() {
 		if err := onNodes(noSilence)(context.Background(), s); err != nil {
 			t.Errorf("mending the network: %v", err)
 		}
 	})
+	if err := onNodes(silence)(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
 	t.Run("a denial is silent", func(t *testing.T) { silent(t, s) })
 
 	catalogue, err := lab.Catalogue(labs.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ground := verify.Ground{Cluster: s.Cluster, Kinds: check.Builtin(), Runner: s.Home.Scripts(), Own: s.Own}
-	v := verify.Verifier{
-		Kinds: check.Builtin(), Scene: ground.Scene, Enforced: true, Repeat: 1, Generate: 2,
-		Parallel: 1, Limit: verify.DefaultLimit, Patience: verify.DefaultPatience, Now: time.Now,
-	}
+	v := prover(s.Site, 2)
 	r, err := v.Run(t.Context(), []*lab.Lab{load(t, "network-policy/only-frontend"), load(t, "network-policy/egress")}, catalogue)
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,16 @@ type sick struct {
 	binding *rbacv1.ClusterRoleBinding // the grader's, while it is taken away
 }
 
+func openSick(t *testing.T) *sick {
+	t.Helper()
+	open, e := sitetest.Open(t)
+	nodes, err := open.Home.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &sick{Site: open, nodes: nodes, engine: e.Run}
+}
+
 // A fault breaks the cluster under the grader's feet, and mends it again.
 type fault struct {
 	name       string
@@ -129,14 +139,11 @@ const gradeTime = 90 * time.Second
 // TestFaults grades a solved and an untouched lab while the cluster breaks: never is right work called failed, and
 // never does wrong work pass. KINDLAB_E2E_GRADES says how many grades are made; 200 is what is claimed.
 func TestFaults(t *testing.T) {
-	open, e := sitetest.Open(t)
-	nodes, err := open.Home.Nodes(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sick{Site: open, nodes: nodes, engine: e.Run}
+	s := openSick(t)
+	open := s.Site
 	grades := 56
 	if text := os.Getenv("KINDLAB_E2E_GRADES"); text != "" {
+		var err error
 		if grades, err = strconv.Atoi(text); err != nil {
 			t.Fatal(err)
 		}

@@ -66,7 +66,7 @@ func (h httpCheck) settle(ctx context.Context, c *Cluster, origins []origin, ans
 			if err = h.doubt(ctx, c, origins, answerers); err == nil {
 				return nil
 			}
-		case !no || !wait.disbelieves(worst) || c.final(ctx, f, h.namespace):
+		case !no || !wait.disbelieves(worst) || c.final(ctx, f, h.Objects()):
 			return err
 		default:
 			f.Settling = true
@@ -97,7 +97,7 @@ func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answ
 		if from.pod == nil && !h.outside {
 			continue // the nodes' own requests pass every policy
 		}
-		if link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK}); err == nil && link != nil {
+		if link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK}); err == nil && link != nil && !link.Guess {
 			f := &Failure{Is: fmt.Sprintf("%s still answers %s", h.url, from.name), Settling: true}
 			return f.explained(link, nil)
 		}

@@ -144,7 +144,7 @@ func (r resolve) Run(ctx context.Context, c *Cluster) error {
 		if !no {
 			return nil
 		}
-		if f.Settling = f.Settling || wait.disbelieves(worst) && !c.final(ctx, f, r.from.Namespace); !f.Settling {
+		if f.Settling = f.Settling || wait.disbelieves(worst) && !c.final(ctx, f, r.Objects()); !f.Settling {
 			if unsound := c.sound(ctx, r.about, nodesOf(clients)...); unsound != nil {
 				return unsound
 			}

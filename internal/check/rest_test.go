@@ -47,11 +47,12 @@ func TestAtRest(t *testing.T) {
 }
 
 // What follows from the API's objects is said at once. What might come right by itself is waited for: pods that a
-// controller has yet to make, and ports that containers do not declare.
+// controller has yet to make, those of the cluster's name servers too, and ports that containers do not declare.
 func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	lonely := fromOvens("10.96.0.9")
 	lonely.Spec.Selector = map[string]string{"app": "overn"}
+	servers := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "coredns", Generation: 1}}
 	coming := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "overn", Generation: 1}}
 	for _, tt := range []struct {
 		name, check, want string
@@ -62,6 +63,7 @@ func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 		{"no pod is selected", "http", "no pod", []runtime.Object{lonely}, dial.Refused, false},
 		{"no pod is selected yet", "http", "no pod", []runtime.Object{lonely, coming}, dial.Refused, true},
 		{"no such Service", "http", "there is no Service bread", nil, dial.NXDomain, false},
+		{"no such Service, and name servers are on their way", "http", "there is no Service bread", []runtime.Object{servers}, dial.NXDomain, true},
 		{"no such name", "resolve", "there is no Service bread", nil, dial.NXDomain, false},
 		{"nobody listens", "http", "no container there declares a port", []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, dial.Refused, true},
 	} {

@@ -2,8 +2,10 @@ package check
 
 import (
 	"context"
+	"slices"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/explain"
 	"github.com/kindlab-dev/kindlab/internal/probe"
@@ -25,9 +27,18 @@ func (f *Failure) explained(link *explain.Link, err error) *Failure {
 }
 
 // final tells whether a wrong outcome needs no second look: it follows from the API's objects, and no controller is about
-// to change those of the namespace. Otherwise the network may not have caught up.
-func (c *Cluster) final(ctx context.Context, f *Failure, namespace string) bool {
-	return f.certain && c.atRest(ctx, namespace)
+// to change pods where the check looks, or the cluster's name servers. Otherwise the network may not have caught up.
+func (c *Cluster) final(ctx context.Context, f *Failure, deps []Dependency) bool {
+	if !f.certain {
+		return false
+	}
+	namespaces := []string{metav1.NamespaceSystem}
+	for _, d := range deps {
+		if d.Namespace != "" && !slices.Contains(namespaces, d.Namespace) {
+			namespaces = append(namespaces, d.Namespace)
+		}
+	}
+	return !slices.ContainsFunc(namespaces, func(ns string) bool { return !c.atRest(ctx, ns) })
 }
 
 func (c *Cluster) walker() explain.Walker { return explain.Walker{Kube: c.Kube} }

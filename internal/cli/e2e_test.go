@@ -3,7 +3,7 @@
 package cli
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"testing"
 
@@ -19,7 +19,10 @@ func TestCluster(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			name := os.Getenv("KINDLAB_E2E_CLUSTER")
 			kubeconfig, err := os.ReadFile(os.Getenv("KINDLAB_E2E_KUBECONFIG"))
-			if err := errors.Join(err, os.WriteFile(env.WorkDir+"/kubeconfig", kubeconfig, 0o600)); err != nil {
+			if err != nil {
+				return fmt.Errorf("KINDLAB_E2E_KUBECONFIG names no cluster: %w", err)
+			}
+			if err := os.WriteFile(env.WorkDir+"/kubeconfig", kubeconfig, 0o600); err != nil {
 				return err
 			}
 			env.Setenv("HOME", env.WorkDir+"/home")

@@ -19,7 +19,8 @@ type Link struct {
 	Chain  []string // the links before it, which hold, one line each
 	// Settling tells that the link may come to hold with nobody's help: a controller is on its way.
 	Settling bool
-	// Guess tells that all that is certain holds, and only what containers declare speaks for this.
+	// Guess tells that nothing certain is broken: what containers declare speaks for this, or the chain leaves for a
+	// name outside of what is followed.
 	Guess bool
 }
 

@@ -116,7 +116,7 @@ func (k *walk) namespace(ctx context.Context, name string) (*Link, error) {
 func (k *walk) hasPort(_ context.Context, r *route) (*Link, error) {
 	spec := r.svc.Spec
 	if spec.Type == corev1.ServiceTypeExternalName {
-		return k.broken(r.object(), r.look("service/"+r.svc.Name),
+		return k.guess(r.object(), r.look("service/"+r.svc.Name),
 			"%s is of type ExternalName: its name leads to %s, and no pod stands behind it", r.object(), spec.ExternalName), nil
 	}
 	k.holds("%s is in namespace %s", r.object(), r.svc.Namespace)
