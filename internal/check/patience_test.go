@@ -124,18 +124,28 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "closed"},
 		Spec:       networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "oven"}}},
 	}
+	declared := []corev1.ContainerPort{{ContainerPort: 8080}}
 	for _, tt := range []struct {
 		name, check string
 		selector    map[string]string
 		policy      []runtime.Object
+		ports       []corev1.ContainerPort
 		want        verdict
 	}{
-		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, verdict{}},
-		{"any pod", bakery + "}", nil, nil, verdict{failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true}},
+		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, declared, verdict{}},
+		{"any pod", bakery + "}", nil, nil, declared, verdict{failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true}},
 		{
 			"a policy denies it", `http: {from: {pods: app=till}, url: "http://bread/"}`,
 			map[string]string{"app": "oven"},
 			[]runtime.Object{closed},
+			declared,
+			verdict{failure: "http://bread/ still answers from pod till-1: NetworkPolicy closed", settling: true},
+		},
+		{
+			"a policy denies it, and what containers declare is no help", `http: {from: {pods: app=till}, url: "http://bread/"}`,
+			map[string]string{"app": "oven"},
+			[]runtime.Object{closed},
+			nil,
 			verdict{failure: "http://bread/ still answers from pod till-1: NetworkPolicy closed", settling: true},
 		},
 	} {
@@ -150,7 +160,7 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 				bread.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &at}}
 				ovens := bakers()
 				for _, o := range ovens[1:] {
-					o.(*corev1.Pod).Spec.Containers = []corev1.Container{{Name: "oven", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+					o.(*corev1.Pod).Spec.Containers = []corev1.Container{{Name: "oven", Ports: tt.ports}}
 				}
 				c, _, _ := clusterOf(slices.Concat(places(), ovens, tt.policy, clusterNames(), []runtime.Object{bread, slice(true, 8080)})...)
 				c.Quick, c.Prober = true, &prober{answer: body("oven-1")}

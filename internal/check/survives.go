@@ -96,7 +96,7 @@ func (s survives) Run(ctx context.Context, c *Cluster) error {
 	// A name of our own, never one that the learner's program could use.
 	mark := rand.Text()
 	file := path.Join(s.folder, ".kindlab-"+mark[:8])
-	out, ok, err := c.exec(ctx, before, "printf %s "+mark+" > "+file+" && sync")
+	out, ok, err := c.exec(ctx, before, "printf %s "+mark+" > "+file)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,6 @@ func (s survives) Run(ctx context.Context, c *Cluster) error {
 			Want: "the same data in the pod that took its place", Look: s.look(), More: saw,
 		}
 	}
-	_, _, _ = c.exec(ctx, after, "rm -f "+file) // left behind, it would only be litter
 	for _, then := range s.then {
 		if err := then.Run(ctx, c); err != nil {
 			return err
@@ -137,11 +136,12 @@ func (s survives) Run(ctx context.Context, c *Cluster) error {
 	return nil
 }
 
-// holds asks whether the file has the mark. The shell compares, because an exit code arrives where the last words of a
-// short command may be lost; and a no is believed only when it comes again and again.
+// holds asks whether the file has the mark, and removes it: left behind, it would only be litter. The shell compares,
+// because an exit code arrives where the last words of a short command may be lost; and a no is believed only when it
+// comes again and again.
 func (s survives) holds(ctx context.Context, c *Cluster, p *corev1.Pod, file, mark string) (kept bool, saw []string, err error) {
 	for range 5 {
-		out, ok, err := c.exec(ctx, p, fmt.Sprintf(`[ "$(cat %s)" = %s ]`, file, mark))
+		out, ok, err := c.exec(ctx, p, fmt.Sprintf(`[ "$(cat %[1]s)" = %[2]s ] && { rm -f %[1]s; :; }`, file, mark))
 		if err != nil || ok {
 			return ok, nil, err
 		}

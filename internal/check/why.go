@@ -50,9 +50,7 @@ func (h httpCheck) trail(ctx context.Context, c *Cluster, from origin, saw probe
 		return c.walker().NodePort(ctx, h.namespace, h.port)
 	}
 	if h.service != "" && h.replica == "" && !saw.Result.OfDNS() {
-		if link, err := c.walker().Service(ctx, h.namespace, h.service, h.port); err != nil || link != nil {
-			return link, err
-		}
+		return c.walker().Through(ctx, from.pod, h.namespace, h.service, h.port)
 	}
 	return c.walker().Path(ctx, from.pod, h.host, h.port)
 }

@@ -231,7 +231,9 @@ func TestE2EServices(t *testing.T) {
 	} {
 		t.Run(tt.service, func(t *testing.T) {
 			t.Parallel()
-			c.explains(t, tt.is, tt.look, func(ctx context.Context, w Walker) (*Link, error) { return w.Service(ctx, ns, tt.service, 80) })
+			c.explains(t, tt.is, tt.look, func(ctx context.Context, w Walker) (*Link, error) {
+				return w.Through(ctx, somebody(ns), ns, tt.service, 80)
+			})
 		})
 	}
 	nodePort := func(name string) int {
@@ -496,7 +498,7 @@ func TestE2EForbidden(t *testing.T) {
 	w := Walker{Kube: kube}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "x"}}
 	for name, walk := range map[string]func(context.Context) (*Link, error){
-		"service":  func(ctx context.Context) (*Link, error) { return w.Service(ctx, "default", "kubernetes", 443) },
+		"through":  func(ctx context.Context) (*Link, error) { return w.Through(ctx, pod, "default", "kubernetes", 443) },
 		"name":     func(ctx context.Context) (*Link, error) { return w.Name(ctx, pod, "x") },
 		"path":     func(ctx context.Context) (*Link, error) { return w.Path(ctx, pod, "x", 80) },
 		"nodeport": func(ctx context.Context) (*Link, error) { return w.NodePort(ctx, "default", 30000) },

@@ -148,7 +148,7 @@ func TestChain(t *testing.T) {
 	t.Parallel()
 	client := fake.NewClientset(objects(t, docs(serviceDoc("bread", "clusterIP: 10.96.0.9, selector: {app: oven}, ports: [{port: 80, targetPort: 9090}]"),
 		podDoc("oven-1", "app: oven", oven, up), sliceDoc("bread", "")))...)
-	link, err := Walker{Kube: client}.Service(t.Context(), "bakery", "bread", 80)
+	link, err := Walker{Kube: client}.Through(t.Context(), somebody("bakery"), "bakery", "bread", 80)
 	if err != nil || link == nil {
 		t.Fatalf("got %v, %v", link, err)
 	}

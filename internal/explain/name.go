@@ -32,6 +32,16 @@ func (w Walker) Path(ctx context.Context, from *corev1.Pod, host string, port in
 	if link != nil || err != nil || n.service == "" {
 		return link, err
 	}
+	return k.through(ctx, from, n, port)
+}
+
+// Through follows a connection whose name was found: the Service's port to its pods, then the policies between the pod
+// and each of them.
+func (w Walker) Through(ctx context.Context, from *corev1.Pod, namespace, service string, port int) (*Link, error) {
+	return w.walk().through(ctx, from, dnsName{service: service, namespace: namespace}, port)
+}
+
+func (k *walk) through(ctx context.Context, from *corev1.Pod, n dnsName, port int) (*Link, error) {
 	r, link, err := k.service(ctx, n.namespace, n.service, port)
 	if link != nil || err != nil {
 		return link, err

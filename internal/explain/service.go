@@ -12,17 +12,6 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/nearest"
 )
 
-// Service follows a Service's TCP port to the containers behind it: Service → port → selector → pods → their
-// readiness → target port → EndpointSlices. Port 0 asks for no port in particular.
-func (w Walker) Service(ctx context.Context, namespace, name string, port int) (*Link, error) {
-	k := w.walk()
-	r, link, err := k.service(ctx, namespace, name, port)
-	if link != nil || err != nil {
-		return link, err
-	}
-	return k.listening(r), nil
-}
-
 // route is where a Service leads, as far as it was followed.
 type route struct {
 	svc    *corev1.Service
@@ -48,6 +37,8 @@ func (r *route) noEndpoint() string {
 
 func (r *route) headless() bool { return r.svc.Spec.ClusterIP == corev1.ClusterIPNone }
 
+// service follows a Service's TCP port to the containers behind it, up to what is certain: Service → port → selector →
+// pods → their readiness → target port → EndpointSlices. Port 0 asks for no port in particular.
 func (k *walk) service(ctx context.Context, namespace, name string, port int) (*route, *Link, error) {
 	list, err := k.services(ctx, namespace)
 	if err != nil {

@@ -77,6 +77,10 @@ func TestCompare(t *testing.T) {
 			"{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {nodeName: n2, volumes: [{name: kube-api-access-fghij}]}}", nil,
 		},
 		{"a claim's volume", "persistentvolumeclaims", "{metadata: {name: a}, spec: {volumeName: v1}}", "{metadata: {name: a}, spec: {volumeName: v2}}", nil},
+		{
+			"a claim that its provisioner has seen", "persistentvolumeclaims", "{metadata: {name: a}}",
+			"{metadata: {name: a, annotations: {volume.kubernetes.io/storage-provisioner: p, volume.beta.kubernetes.io/storage-provisioner: p, volume.kubernetes.io/selected-node: n}}}", nil,
+		},
 		{"gone", "configmaps", "{metadata: {name: a}}", "", []string{"configmaps/a in namespace shop was there, is not there"}},
 		{"new", "configmaps", "", "{metadata: {name: a}}", []string{"configmaps/a in namespace shop was not there, is there"}},
 		{"never", "configmaps", "", "", nil},

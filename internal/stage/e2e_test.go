@@ -240,8 +240,7 @@ func TestResetWithoutWaiting(t *testing.T) {
 	same(t, c, l, early)
 }
 
-// same fails when the cluster differs from the attempt's baseline, by what still does after a moment: a status that a
-// controller writes late would do so.
+// same fails when the cluster differs from the attempt's baseline.
 func same(t *testing.T, c *check.Cluster, l *lab.Lab, a Attempt) {
 	t.Helper()
 	found, err := a.Diff(t.Context(), c, l)

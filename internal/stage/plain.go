@@ -21,6 +21,7 @@ func plain(s stored) map[string]any {
 	for _, annotation := range []string{
 		"deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation",
 		"pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller", "volume.kubernetes.io/selected-node",
+		"volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner",
 	} {
 		drop("metadata", "annotations", annotation)
 	}
