@@ -105,6 +105,9 @@ func TestHTTP(t *testing.T) {
 				c.Prober = p
 				tt.want.check(t, check.Run(t.Context(), c))
 				for _, j := range p.asked {
+					if j.PodIP == j.Host {
+						continue // a pod that asks itself, to find out whether it listens
+					}
 					if j.Proto != dial.HTTP || j.PodIP != "10.0.0.1" || j.Node != "n1" || j.Port == 0 || j.Path == "" || j.Timeout <= 0 {
 						t.Fatalf("asked %+v", j)
 					}

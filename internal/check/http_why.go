@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/kindlab-dev/kindlab/internal/explain"
 	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
@@ -31,6 +33,7 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 	default:
 		f.Is = fmt.Sprintf("%s is answered by %s", h.url, brief(o.Body))
 		f.Want = fmt.Sprintf("only pods with labels %s in namespace %s", h.by.Pods, h.by.Namespace)
+		f.certain = h.leadsTo(ctx, c, o.Body)
 	}
 	if o.Result == dial.OK {
 		return f
@@ -41,7 +44,52 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 		}
 	}
 	f.Settling = h.arriving(ctx, c)
-	return f.explained(h.trail(ctx, c, from, o))
+	link, err := h.trail(ctx, c, from, o)
+	if err == nil {
+		link = c.knock(ctx, link)
+	}
+	return f.explained(link, err)
+}
+
+// knock finds out whether a guess is right, which says that nobody listens at a pod's port: the pod asks itself, where no
+// policy and no rule of a node stands between. Where somebody answers, the guess was wrong, and no link remains. A program
+// that started a moment ago is not asked: it may be about to listen.
+func (c *Cluster) knock(ctx context.Context, link *explain.Link) *explain.Link {
+	if link == nil || !link.Guess || len(link.Doors) == 0 {
+		return link
+	}
+	jobs := make([]probe.Job, len(link.Doors))
+	for i, d := range link.Doors {
+		if time.Since(startedLast(&d.Pod)) < maxPatience {
+			return link
+		}
+		jobs[i] = jobFrom(d.Pod)
+		jobs[i].Proto, jobs[i].Host, jobs[i].Port, jobs[i].Timeout = dial.TCP, d.Pod.Status.PodIP, d.Port, allowTimeout
+	}
+	shut := true
+	for _, o := range c.Prober.Probe(ctx, jobs) {
+		if o.Result == dial.OK {
+			return nil
+		}
+		shut = shut && o.Result == dial.Refused
+	}
+	if !shut {
+		return link
+	}
+	known := *link
+	known.Guess, known.Is = false, fmt.Sprintf("%s; nobody listens on port %d there", link.Is, link.Doors[0].Port)
+	return &known
+}
+
+// startedLast is when the youngest of a pod's running containers started.
+func startedLast(p *corev1.Pod) time.Time {
+	var last time.Time
+	for _, status := range p.Status.ContainerStatuses {
+		if r := status.State.Running; r != nil && r.StartedAt.After(last) {
+			last = r.StartedAt.Time
+		}
+	}
+	return last
 }
 
 // arriving tells whether a pod behind the Service is on its way: started, not ready, and not stuck either.

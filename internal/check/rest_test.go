@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
@@ -18,6 +19,11 @@ func TestAtRest(t *testing.T) {
 	t.Parallel()
 	in := func(generation int64) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: "shop", Name: "web", Generation: generation}
+	}
+	owned := func(kind string) metav1.ObjectMeta {
+		m, yes := in(0), true
+		m.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: "web", UID: "gone", Controller: &yes}}
+		return m
 	}
 	two := int32(2)
 	byHand := appsv1.StatefulSetUpdateStrategy{Type: appsv1.OnDeleteStatefulSetStrategyType}
@@ -35,6 +41,9 @@ func TestAtRest(t *testing.T) {
 		"stateful set":          {&appsv1.StatefulSet{ObjectMeta: in(1), Status: appsv1.StatefulSetStatus{ObservedGeneration: 1, Replicas: 1, CurrentRevision: "1", UpdateRevision: "2"}}, false},
 		"stateful set, by hand": {&appsv1.StatefulSet{ObjectMeta: in(1), Spec: appsv1.StatefulSetSpec{UpdateStrategy: byHand}, Status: appsv1.StatefulSetStatus{ObservedGeneration: 1, Replicas: 1, CurrentRevision: "1", UpdateRevision: "2"}}, true},
 		"daemon set":            {&appsv1.DaemonSet{ObjectMeta: in(1), Status: appsv1.DaemonSetStatus{ObservedGeneration: 1, DesiredNumberScheduled: 2, CurrentNumberScheduled: 1}}, false},
+		"a deleted deployment's": {&appsv1.ReplicaSet{ObjectMeta: owned("Deployment")}, false},
+		"a deleted set's pod":    {&corev1.Pod{ObjectMeta: owned("StatefulSet")}, false},
+		"an operator's pod":      {&corev1.Pod{ObjectMeta: owned("Database")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,28 +63,38 @@ func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 	lonely.Spec.Selector = map[string]string{"app": "overn"}
 	servers := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "coredns", Generation: 1}}
 	coming := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "overn", Generation: 1}}
+	cake, toCake, cakes := pod("cake-1", "10.0.0.4", "app=cake"), fromOvens("10.96.0.9"), slice(true, 80)
+	toCake.Spec.Selector = map[string]string{"app": "cake"}
+	cakes.Endpoints[0].Addresses = []string{"10.0.0.4"}
+	wrong := fixed(probe.Outcome{Result: dial.OK, Status: 200, Body: "cake-1"})
 	for _, tt := range []struct {
 		name, check, want string
 		objects           []runtime.Object
-		answer            dial.Result
+		answer            func(probe.Job) probe.Outcome
 		patient           bool
 	}{
-		{"no pod is selected", "http", "no pod", []runtime.Object{lonely}, dial.Refused, false},
-		{"no pod is selected yet", "http", "no pod", []runtime.Object{lonely, coming}, dial.Refused, true},
-		{"no such Service", "http", "there is no Service bread", nil, dial.NXDomain, false},
-		{"no such Service, and name servers are on their way", "http", "there is no Service bread", []runtime.Object{servers}, dial.NXDomain, true},
-		{"no such name", "resolve", "there is no Service bread", nil, dial.NXDomain, false},
-		{"nobody listens", "http", "no container there declares a port", []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, dial.Refused, true},
+		{"no pod is selected", "http", "no pod", []runtime.Object{lonely}, fixed(ends(dial.Refused)), false},
+		{"no pod is selected yet", "http", "no pod", []runtime.Object{lonely, coming}, fixed(ends(dial.Refused)), true},
+		{"no such Service", "http", "there is no Service bread", nil, fixed(ends(dial.NXDomain)), false},
+		{"no such Service, and name servers are on their way", "http", "there is no Service bread", []runtime.Object{servers}, fixed(ends(dial.NXDomain)), true},
+		{"no such name", "resolve", "there is no Service bread", nil, fixed(ends(dial.NXDomain)), false},
+		{"nobody listens", "http", "nobody listens on port 80 there", []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, inside(dial.Refused), false},
+		{"somebody listens", "http", "does not answer from pod till-1 (refused), want", []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, inside(dial.OK), true},
+		{"the pod does not answer itself in time", "http", "no container there declares a port, want", []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, inside(dial.Timeout), true},
+		{"the wrong pod answers, as the API has it", "by", "is answered by cake-1", []runtime.Object{toCake, cakes, cake}, wrong, false},
+		{"the wrong pod answers, and is no endpoint any more", "by", "is answered by cake-1", []runtime.Object{toCake, slice(true, 80), cake}, wrong, true},
+		{"the wrong pod answers, and is not selected any more", "by", "is answered by cake-1", []runtime.Object{fromOvens("10.96.0.9"), cakes, cake}, wrong, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			check := mustCompile(t, map[string]string{
 				"http":    `http: {from: {pods: app=till}, url: "http://bread/"}`,
+				"by":      `http: {from: {pods: app=till}, url: "http://bread/", by: {pods: app=oven}}`,
 				"resolve": `resolve: {from: {pods: app=till}, name: bread}`,
 			}[tt.check])
 			synctest.Test(t, func(t *testing.T) {
 				c, _, _ := clusterOf(slices.Concat(places(), bakers(), clusterNames(), tt.objects)...)
-				c.Prober = &prober{answer: fixed(ends(tt.answer))}
+				c.Prober = &prober{answer: tt.answer}
 				start := time.Now()
 				verdict{failure: tt.want}.check(t, check.Run(t.Context(), c))
 				if patient := time.Since(start) >= minPatience; patient != tt.patient {
@@ -84,4 +103,35 @@ func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// inside refuses, and answers a pod that asks itself.
+func inside(own dial.Result) func(probe.Job) probe.Outcome {
+	return func(j probe.Job) probe.Outcome {
+		if j.PodIP == j.Host {
+			return ends(own)
+		}
+		return ends(dial.Refused)
+	}
+}
+
+func TestAProgramMayBeAboutToListen(t *testing.T) {
+	t.Parallel()
+	check := mustCompile(t, `http: {from: {pods: app=till}, url: "http://bread/"}`)
+	synctest.Test(t, func(t *testing.T) {
+		ovens := bakers()
+		for _, o := range ovens {
+			running := &corev1.ContainerStateRunning{StartedAt: metav1.Now()}
+			o.(*corev1.Pod).Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Running: running}}}
+		}
+		c, _, _ := clusterOf(slices.Concat(places(), ovens, clusterNames(), []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)})...)
+		born, late := time.Now(), time.Second
+		c.Prober = &prober{answer: func(j probe.Job) probe.Outcome {
+			if time.Since(born) < late {
+				return ends(dial.Refused)
+			}
+			return probe.Outcome{Result: dial.OK, Status: 200}
+		}}
+		verdict{}.check(t, check.Run(t.Context(), c))
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -24,6 +25,30 @@ func (h httpCheck) find(ctx context.Context, c *Cluster) (*corev1.Service, error
 		}
 	}
 	return nil, nil
+}
+
+// leadsTo tells whether by the API the pod of that name is to answer: it is ready, the Service selects it, and an
+// EndpointSlice lists it. Then that it does is no lag of the network's.
+func (h httpCheck) leadsTo(ctx context.Context, c *Cluster, name string) bool {
+	svc, err := h.find(ctx, c)
+	if err != nil || svc == nil || h.replica != "" {
+		return false
+	}
+	pod, err := c.Kube.CoreV1().Pods(svc.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil || pod.DeletionTimestamp != nil || !podReady(pod) {
+		return false
+	}
+	if s := svc.Spec.Selector; len(s) > 0 && !labels.SelectorFromSet(s).Matches(labels.Set(pod.Labels)) {
+		return false
+	}
+	of := labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: svc.Name}).String()
+	list, err := c.Kube.DiscoveryV1().EndpointSlices(svc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: of})
+	return err == nil && slices.ContainsFunc(list.Items, func(s discoveryv1.EndpointSlice) bool {
+		return slices.ContainsFunc(s.Endpoints, func(e discoveryv1.Endpoint) bool {
+			ready := e.Conditions.Ready == nil || *e.Conditions.Ready
+			return ready && slices.Contains(e.Addresses, pod.Status.PodIP)
+		})
+	})
 }
 
 // leadsOnlyTo tells that every pod which the Service selects may answer, so that no wrong one can be on its way into

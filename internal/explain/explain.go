@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -22,6 +23,14 @@ type Link struct {
 	// Guess tells that nothing certain is broken: what containers declare speaks for this, or the chain leaves for a
 	// name outside of what is followed.
 	Guess bool
+	// Doors are what a Guess takes for shut. Who can send packets can find out.
+	Doors []Door
+}
+
+// A Door is a port of a pod.
+type Door struct {
+	Pod  corev1.Pod
+	Port int
 }
 
 // A Walker follows chains of objects. Every walk returns nil and no error when nothing is broken as far as the API

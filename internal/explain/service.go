@@ -236,13 +236,19 @@ func (k *walk) listening(r *route) *Link {
 		return nil
 	}
 	if !slices.ContainsFunc(r.pods, func(p corev1.Pod) bool { return len(declared(&p)) > 0 }) {
-		return k.guess(r.object(), k.lookPorts(r),
+		link := k.guess(r.object(), k.lookPorts(r),
 			"%s, and no container there declares a port", r.sends(at(&r.pods[0])))
+		for _, p := range r.pods {
+			link.Doors = append(link.Doors, Door{p, at(&p)})
+		}
+		return link
 	}
-	for i := range r.pods {
-		if have := declared(&r.pods[i]); len(have) > 0 && !declares(&r.pods[i], at(&r.pods[i])) {
-			return k.guess(r.object(), k.lookPorts(r),
-				"%s, and Pod %s declares %s", r.sends(at(&r.pods[i])), r.pods[i].Name, and(have...))
+	for _, p := range r.pods {
+		if have := declared(&p); len(have) > 0 && !declares(&p, at(&p)) {
+			link := k.guess(r.object(), k.lookPorts(r),
+				"%s, and Pod %s declares %s", r.sends(at(&p)), p.Name, and(have...))
+			link.Doors = []Door{{p, at(&p)}}
+			return link
 		}
 	}
 	return nil

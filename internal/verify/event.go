@@ -8,7 +8,7 @@ import (
 // A Phase is what verification spends its time on, and where a finding was made.
 type Phase string
 
-// The phases. Generated is all that is done for generated mistakes.
+// The phases. Of generated mistakes as a whole there are findings only.
 const (
 	Load      Phase = "load"
 	Setup     Phase = "setup"
@@ -21,7 +21,7 @@ const (
 )
 
 // phases are those that take time, in their order.
-func phases() []Phase { return []Phase{Setup, Perform, Grade, Reset, Generated, Stop} }
+func phases() []Phase { return []Phase{Setup, Perform, Grade, Reset, Stop} }
 
 // An Event is one thing that happened. All that is told of a verification, while it runs and afterwards, is made of
 // these. Of the fields below Lab those are set that matter.

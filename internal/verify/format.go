@@ -1,9 +1,11 @@
 package verify
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -105,7 +107,7 @@ func writeHuman(w io.Writer, r Report) error {
 	}
 	fmt.Fprintf(&b, "\n%s\n", r.summary())
 	if profile := r.profile(); profile != "" {
-		fmt.Fprintf(&b, "%s\n", profile)
+		fmt.Fprintf(&b, "%s\n%s\n", profile, r.slowest())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -143,6 +145,29 @@ func (r Report) profile() string {
 		return ""
 	}
 	return "time by phase, of all labs: " + strings.Join(words, ", ")
+}
+
+// slowest are the states that took longest, for whoever wants their lab proved sooner; "" where none was made.
+func (r Report) slowest() string {
+	type state struct {
+		words   string
+		seconds float64
+	}
+	var all []state
+	for _, l := range r.Labs {
+		for _, s := range l.Steps {
+			all = append(all, state{fmt.Sprintf("%s, %s %.1f s", l.Name, s.Name, s.Seconds()), s.Seconds()})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b state) int { return cmp.Compare(b.seconds, a.seconds) })
+	var words []string
+	for _, s := range all[:min(3, len(all))] {
+		words = append(words, s.words)
+	}
+	if words == nil {
+		return ""
+	}
+	return "slowest: " + strings.Join(words, "; ")
 }
 
 func writeMarkdown(w io.Writer, r Report) error {

@@ -20,13 +20,13 @@ func story() verify.Report {
 	for _, e := range []verify.Event{
 		{Lab: "b/weak", What: verify.Began, Tasks: 2, Hash: "bb"},
 		{Lab: "a/good", What: verify.Began, Tasks: 3, Hash: "aa"},
-		{Lab: "a/good", What: verify.Spent, Phase: verify.Setup, Took: 1500 * time.Millisecond},
-		{Lab: "a/good", What: verify.Spent, Phase: verify.Setup, Took: 500 * time.Millisecond},
+		{Lab: "a/good", What: verify.Spent, Step: "start", Phase: verify.Setup, Took: 1500 * time.Millisecond},
+		{Lab: "a/good", What: verify.Spent, Step: "start", Phase: verify.Setup, Took: 500 * time.Millisecond},
 		{Lab: "a/good", What: verify.Listed, Caught: true},
 		{Lab: "a/good", What: verify.MadeUp, Mutant: &verify.Tried{Name: "deny-all", Outcome: verify.Caught}},
 		{Lab: "a/good", What: verify.MadeUp, Mutant: &verify.Tried{Name: "privileged pod/x", Outcome: verify.Refused}},
 		{Lab: "a/good", What: verify.MadeUp, Mutant: &verify.Tried{Name: "rename x", Outcome: verify.Excused}},
-		{Lab: "b/weak", What: verify.Spent, Phase: verify.Reset, Took: time.Second},
+		{Lab: "b/weak", What: verify.Spent, Step: "mistake: x", Phase: verify.Reset, Took: time.Second},
 		{Lab: "b/weak", What: verify.Listed},
 		{Lab: "b/weak", What: verify.MadeUp, Mutant: &verify.Tried{Name: "allow-all", Change: "all | is\nopen", Outcome: verify.Slipped}},
 		{Lab: "b/weak", What: verify.Found, Finding: &verify.Finding{Lab: "b/weak", Phase: verify.Grade, Step: "mistake: x", Is: "open is passed,\nwant failed & <shut>"}},
@@ -63,6 +63,7 @@ func TestFormats(t *testing.T) {
 
 2 of 4 labs proved, in 5.0 s
 time by phase, of all labs: setup 2.0 s, reset 1.0 s
+slowest: a/good, start 2.0 s; b/weak, mistake: x 1.0 s
 `},
 		{verify.Human, false, "lab\ta/good\tproved\t1/1\t1/1\t3.0\t\nexcused\ta/good\trename x\t\n" +
 			"lab\tb/weak\tfailed\t0/1\t0/1\t4.0\t\nslipped\tb/weak\tallow-all\tall | is open\n" +

@@ -62,7 +62,7 @@ func (p *proof) redraw(ctx context.Context) error {
 		return errGivenUp
 	}
 	p.lab = other
-	return p.reset(ctx, "other values", Reset)
+	return p.reset(ctx, "other values")
 }
 
 // all is one round: what the learner finds, the right answers, and in the first round the wrong ones.
@@ -119,7 +119,7 @@ func (p *proof) state(ctx context.Context, name string, judge func(report.Report
 
 // stateOf is state where a first look may come too early, and which puts the lab back in a way of its own.
 func (p *proof) stateOf(ctx context.Context, name string, early func(report.Report) bool, judge func(report.Report) *complaint,
-	back func(context.Context, string, Phase) error, steps ...stage.Step,
+	back func(context.Context, string) error, steps ...stage.Step,
 ) error {
 	p.turns.RLock()
 	defer p.turns.RUnlock()
@@ -130,7 +130,7 @@ func (p *proof) stateOf(ctx context.Context, name string, early func(report.Repo
 	}
 	// The state before was undone in place, and what follows rules may not have followed: a second look is a fair one.
 	if p.hasty && (err != nil || wrong != nil) {
-		if err := p.reset(ctx, name, Reset); err != nil {
+		if err := p.reset(ctx, name); err != nil {
 			return err
 		}
 		if r, phase, err = p.look(ctx, name, false, early, steps); err == nil {
@@ -150,7 +150,7 @@ func (p *proof) stateOf(ctx context.Context, name string, early func(report.Repo
 	if len(steps) == 0 && !p.facts.changes && err == nil {
 		return ctx.Err() // nothing was touched
 	}
-	return back(ctx, name, Reset)
+	return back(ctx, name)
 }
 
 // mistakeNotShown tells whether a task passes that the mistake is to fail.
@@ -165,20 +165,14 @@ func mistakeNotShown(m lab.Mistake) func(report.Report) bool {
 // look performs steps and grades what came of them. A grade that tells of what was there before, because a wrong answer
 // has not shown yet, is made again while patience lasts: nothing else is a second time.
 func (p *proof) look(ctx context.Context, name string, quick bool, early func(report.Report) bool, steps []stage.Step) (r report.Report, phase Phase, err error) {
-	bucket := func(phase Phase) Phase {
-		if quick {
-			return Generated
-		}
-		return phase
-	}
 	for _, step := range steps {
-		err := p.timed(ctx, bucket(Perform), name, func(ctx context.Context) error { return p.scene.Perform(ctx, step) })
+		err := p.timed(ctx, Perform, name, func(ctx context.Context) error { return p.scene.Perform(ctx, step) })
 		if err != nil {
 			return r, Perform, err
 		}
 	}
 	for pause, waited := p.Patience/16, time.Duration(0); ; pause, waited = 2*pause, waited+pause {
-		err = p.timed(ctx, bucket(Grade), name, func(ctx context.Context) (err error) {
+		err = p.timed(ctx, Grade, name, func(ctx context.Context) (err error) {
 			r, err = p.scene.Grade(ctx, quick)
 			return err
 		})
@@ -195,13 +189,13 @@ func (p *proof) look(ctx context.Context, name string, quick bool, early func(re
 
 // reset puts the lab back and compares it with its beginning. One that cannot be put back is taken off and begun anew,
 // because the other states can be proved still.
-func (p *proof) reset(ctx context.Context, name string, bucket Phase) error {
+func (p *proof) reset(ctx context.Context, name string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	p.hasty = false
 	var differences []stage.Difference
-	err := p.timed(ctx, bucket, name, func(ctx context.Context) (err error) {
+	err := p.timed(ctx, Reset, name, func(ctx context.Context) (err error) {
 		differences, err = p.scene.Reset(ctx, p.lab)
 		return err
 	})

@@ -37,6 +37,22 @@ type Lab struct {
 	Mutants   []Tried            `json:"mutants"`
 	Findings  []Finding          `json:"findings"`
 	Phases    map[string]float64 `json:"phases"`
+	Steps     []Step             `json:"steps,omitempty"` // in their order
+}
+
+// A Step is what one state of a lab took.
+type Step struct {
+	Name   string             `json:"name"`
+	Phases map[string]float64 `json:"phases"` // seconds
+}
+
+// Seconds of all phases.
+func (s Step) Seconds() float64 {
+	sum := 0.0
+	for _, seconds := range s.Phases {
+		sum += seconds
+	}
+	return sum
 }
 
 // ExitCode is 2 when a lab is badly written, 1 when one is wrong or too weak, 3 when no fault was found but not all
@@ -82,7 +98,7 @@ func (c *Collector) Add(e Event) {
 	case Began:
 		l.Tasks, l.Hash = e.Tasks, e.Hash
 	case Spent:
-		l.Phases[string(e.Phase)] += e.Took.Seconds()
+		l.spent(e)
 	case Found:
 		l.Findings = append(l.Findings, *e.Finding)
 	case Listed:
@@ -106,11 +122,21 @@ func (c *Collector) Add(e Event) {
 		}
 	case Recall:
 		*l = *e.Cached
-		l.Cached, l.Phases = true, map[string]float64{}
+		l.Cached, l.Phases, l.Steps = true, map[string]float64{}, nil
 	case Ended:
 		l.Seconds = e.Took.Seconds()
 		l.Proved = e.Whole && len(l.Findings) == 0
 	}
+}
+
+func (l *Lab) spent(e Event) {
+	l.Phases[string(e.Phase)] += e.Took.Seconds()
+	i := slices.IndexFunc(l.Steps, func(s Step) bool { return s.Name == e.Step })
+	if i < 0 {
+		i = len(l.Steps)
+		l.Steps = append(l.Steps, Step{e.Step, map[string]float64{}})
+	}
+	l.Steps[i].Phases[string(e.Phase)] += e.Took.Seconds()
 }
 
 // lab returns what is known of one so far.

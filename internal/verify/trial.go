@@ -66,7 +66,7 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
 	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
 	if p.hasty && doubtful(tried.Outcome) {
-		if err := p.reset(ctx, name, Generated); err != nil {
+		if err := p.reset(ctx, name); err != nil {
 			return err
 		}
 		tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
@@ -80,7 +80,7 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	if tried.Outcome == Unclear {
 		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
 	}
-	err := p.undo(ctx, name, Generated)
+	err := p.undo(ctx, name)
 	tried.Seconds = p.Now().Sub(began).Seconds()
 	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
 	return err
@@ -113,17 +113,17 @@ func (p *proof) outcome(ctx context.Context, name string, m Mutant, early func(r
 }
 
 // undo is a reset in the quickest way that is safe.
-func (p *proof) undo(ctx context.Context, name string, bucket Phase) error {
+func (p *proof) undo(ctx context.Context, name string) error {
 	if p.facts.changes || ctx.Err() != nil {
-		return p.reset(ctx, name, bucket)
+		return p.reset(ctx, name)
 	}
 	var undone bool
-	err := p.timed(ctx, bucket, name, func(ctx context.Context) (err error) {
+	err := p.timed(ctx, Reset, name, func(ctx context.Context) (err error) {
 		undone, err = p.scene.Undo(ctx)
 		return err
 	})
 	if err != nil || !undone {
-		return p.reset(ctx, name, bucket)
+		return p.reset(ctx, name)
 	}
 	p.hasty = true
 	return nil
