@@ -47,7 +47,8 @@ func (l *Lab) readPlain(name string) ([]byte, error) {
 	case info.Size() > maxSize:
 		return nil, errTooLarge
 	}
-	return fs.ReadFile(l.fsys, path.Join(l.dir, name))
+	b, err := fs.ReadFile(l.fsys, path.Join(l.dir, name))
+	return []byte(l.moved.text(string(b))), err
 }
 
 // read returns the text of a file with this attempt's values in it. Where none

@@ -38,8 +38,9 @@ type Lab struct {
 	// Folder is the absolute path of a lab that LoadDir read, and "" for others.
 	Folder string
 
-	fsys fs.FS  // the file system the lab came from
-	dir  string // its folder in fsys
+	fsys  fs.FS  // the file system the lab came from
+	dir   string // its folder in fsys
+	moved moved  // of a twin
 }
 
 // Setup is what the learner finds on the cluster.

@@ -30,7 +30,8 @@ func Catalogue(fsys fs.FS) ([]*Lab, error) {
 	var labs []*Lab
 	var problems Problems
 	for _, name := range names {
-		l, _, found := parse(fsys, path.Dir(name), nil)
+		l := &Lab{fsys: fsys, dir: path.Dir(name)}
+		_, found := l.parse(nil)
 		l.Values = nil
 		problems = append(problems, found...)
 		labs = append(labs, l)
@@ -55,22 +56,28 @@ func LoadWith(fsys fs.FS, dir string, v Values, validators ...Validator) (*Lab, 
 
 // Filled is the lab read again with the values of an attempt.
 func (l *Lab) Filled(v Values, validators ...Validator) (*Lab, error) {
-	if v == nil {
-		v = Values{}
+	filled, err := LoadWith(l.fsys, l.dir, v, validators...)
+	if err != nil {
+		return nil, err
 	}
-	filled, err := load(l.fsys, l.dir, v, validators)
-	if err == nil {
-		filled.Folder = l.Folder
+	filled.Folder = l.Folder
+	return filled, nil
+}
+
+func load(fsys fs.FS, dir string, given Values, validators []Validator) (*Lab, error) {
+	l := &Lab{fsys: fsys, dir: path.Clean(dir)}
+	if err := l.load(given, validators); err != nil {
+		return nil, err
 	}
-	return filled, err
+	return l, nil
 }
 
 // load reads a lab with given values, or with the smallest when they are nil.
-func load(fsys fs.FS, dir string, given Values, validators []Validator) (*Lab, error) {
-	l, root, problems := parse(fsys, dir, given)
+func (l *Lab) load(given Values, validators []Validator) error {
+	root, problems := l.parse(given)
 	spec, ok := root.lookup("spec")
 	if !ok {
-		return nil, problems.err() // nothing to look at further
+		return problems.err() // nothing to look at further
 	}
 	problems = append(problems, constraints(root, reflect.TypeFor[document]())...)
 	problems = append(problems, l.checkHead(root)...)
@@ -94,14 +101,12 @@ func load(fsys fs.FS, dir string, given Values, validators []Validator) (*Lab, e
 		}
 	}
 	if err := problems.err(); err != nil {
-		return nil, err
+		return err
 	}
 	if given != nil {
-		if err := l.stale(given); err != nil {
-			return nil, err
-		}
+		return l.stale(given)
 	}
-	return l, nil
+	return nil
 }
 
 // validate skips a check that did not even parse: that fault is reported.
@@ -114,19 +119,18 @@ func validate(v Validator, l *Lab, c Check) Problems {
 
 // parse decodes lab.yaml without following what it refers to. The node is the
 // zero Node when there is nothing to look at.
-func parse(fsys fs.FS, dir string, given Values) (*Lab, Node, Problems) {
-	l := &Lab{fsys: fsys, dir: path.Clean(dir)}
-	file := path.Join(dir, "lab.yaml")
+func (l *Lab) parse(given Values) (Node, Problems) {
+	file := path.Join(l.dir, "lab.yaml")
 	b, err := l.readPlain("lab.yaml")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return l, Node{}, Problems{{File: file, Text: "no such file: a lab is a folder with a lab.yaml"}}
+		return Node{}, Problems{{File: file, Text: "no such file: a lab is a folder with a lab.yaml"}}
 	case err != nil:
-		return l, Node{}, Problems{{File: file, Text: err.Error()}}
+		return Node{}, Problems{{File: file, Text: err.Error()}}
 	}
 	root, problems := readYAML(file, b)
 	if root.yaml == nil {
-		return l, root, problems
+		return root, problems
 	}
 	problems = append(problems, root.refuseShorthand()...)
 	problems = append(problems, l.fillDocument(root, string(b), given)...)
@@ -144,7 +148,7 @@ func parse(fsys fs.FS, dir string, given Values) (*Lab, Node, Problems) {
 			l.Tasks[i].Points = 1
 		}
 	}
-	return l, root, problems
+	return root, problems
 }
 
 // fillDocument reads the lab's params, and puts their values where lab.yaml names them.

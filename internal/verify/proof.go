@@ -14,9 +14,10 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
-// proof is the verification of one lab.
+// proof is the verification of one lab, or of what falls to a twin of it.
 type proof struct {
 	*Verifier
+	name  string // the lab's, also where a twin is proved
 	lab   *lab.Lab
 	facts facts
 	scene Scene
@@ -25,6 +26,11 @@ type proof struct {
 	round int
 	// hasty tells that the last state was undone in place: the network may still go by it for a moment.
 	hasty bool
+	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught.
+	sound bool
+	// In a twin nothing that seems wrong is told: doubts counts it, and the lab itself decides.
+	twin   bool
+	doubts int
 }
 
 // errGivenUp ends a proof whose finding has been told.
@@ -32,6 +38,10 @@ var errGivenUp = errors.New("the proof cannot go on")
 
 // run proves a lab in all its states. What is wrong is told as findings; the error is that nothing more can be proved.
 func (p *proof) run(ctx context.Context) (err error) {
+	p.round = 1
+	rest := &tries{waiting: slices.Concat(p.listed(), p.generated())}
+	helped := p.helpers(ctx, rest)
+	defer helped()
 	err = p.timed(ctx, Setup, "start", func(ctx context.Context) error { return p.scene.Start(ctx, p.lab) })
 	if !errors.Is(err, errThere) && !errors.Is(err, stage.ErrNotOurs) {
 		defer func() { err = errors.Join(err, p.stop(ctx)) }()
@@ -40,13 +50,16 @@ func (p *proof) run(ctx context.Context) (err error) {
 		p.trouble(ctx, Setup, "start", err)
 		return errGivenUp
 	}
-	for p.round = 1; p.round <= max(1, p.Repeat); p.round++ {
-		if p.round > 1 && len(p.lab.Params) > 0 {
+	if err := p.first(ctx, rest, helped); err != nil {
+		return err
+	}
+	for p.round = 2; p.round <= p.Repeat; p.round++ {
+		if len(p.lab.Params) > 0 {
 			if err := p.redraw(ctx); err != nil {
 				return err
 			}
 		}
-		if err := p.all(ctx); err != nil {
+		if err := p.answers(ctx); err != nil {
 			return err
 		}
 	}
@@ -54,9 +67,21 @@ func (p *proof) run(ctx context.Context) (err error) {
 	return nil
 }
 
+// first is the round in which wrong answers are tried, too: those that twins have doubts about last, by the lab itself.
+func (p *proof) first(ctx context.Context, rest *tries, helped func()) error {
+	if err := p.answers(ctx); err != nil {
+		return err
+	}
+	if err := p.work(ctx, rest); err != nil {
+		return err
+	}
+	helped()
+	return p.work(ctx, rest.again())
+}
+
 // redraw goes on with other values, as another learner gets them.
 func (p *proof) redraw(ctx context.Context) error {
-	other, err := p.lab.Filled(p.lab.Draw(p.random(p.lab.Name, p.round)), p.Kinds)
+	other, err := p.lab.Filled(p.lab.Draw(p.random(p.name, p.round)), p.Kinds)
 	if err != nil {
 		p.found(Finding{Phase: Load, Is: err.Error(), Bad: true})
 		return errGivenUp
@@ -65,51 +90,56 @@ func (p *proof) redraw(ctx context.Context) error {
 	return p.reset(ctx, "other values")
 }
 
-// all is one round: what the learner finds, the right answers, and in the first round the wrong ones.
-func (p *proof) all(ctx context.Context) error {
+// answers are what the learner finds, and the right ones.
+func (p *proof) answers(ctx context.Context) error {
 	err := p.state(ctx, "untouched", func(r report.Report) *complaint { return untouched(p.lab, r) })
 	if err != nil {
 		return err
 	}
-	sound := false // what mistakes are made from passes, or any of them would seem to be caught
-	for i, s := range p.lab.Solutions {
-		step := stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run}
-		err := p.state(ctx, "solution: "+s.Title, func(r report.Report) *complaint {
-			c := solved(r)
-			sound = sound || i == original(p.lab) && c == nil
-			return c
-		}, step)
-		if err != nil {
+	for i := range p.lab.Solutions {
+		if err := p.solution(ctx, i); err != nil {
 			return err
 		}
 	}
-	if p.round > 1 {
-		return nil
-	}
+	return nil
+}
+
+// solution proves that one passes.
+func (p *proof) solution(ctx context.Context, i int) error {
+	s := p.lab.Solutions[i]
+	return p.state(ctx, "solution: "+s.Title, func(r report.Report) *complaint {
+		c := solved(r)
+		p.sound = p.sound || c == nil && i == original(p.lab)
+		return c
+	}, stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run})
+}
+
+// listed are the wrong answers that the author wrote down.
+func (p *proof) listed() []try {
+	var all []try
 	for i, m := range p.lab.Mistakes {
-		step := stage.Step{Delete: m.Delete, Apply: m.Apply, Run: m.Run}
-		name, right := "mistake: "+m.Title, false
-		// Of wrong answers, the first shows that a reset clears up after one; the others are undone in the quickest way.
-		back := p.undo
-		if i == 0 {
-			back = p.reset
-		}
-		err := p.stateOf(ctx, name, mistakeNotShown(m), func(r report.Report) *complaint {
-			c := mistaken(p.lab, m, r)
-			right = c == nil
-			return c
-		}, back, step)
-		if ctx.Err() == nil {
-			p.tell(Event{What: Listed, Step: name, Caught: right})
-		}
-		if err != nil {
-			return err
-		}
+		all = append(all, func(ctx context.Context, in *proof) error { return in.mistake(ctx, i, "mistake: "+m.Title) })
 	}
-	if !sound {
-		return ctx.Err()
+	return all
+}
+
+// mistake proves that a listed one fails what it names.
+func (p *proof) mistake(ctx context.Context, i int, name string) error {
+	m, right, before := p.lab.Mistakes[i], false, p.doubts
+	// Of wrong answers, the first shows that a reset clears up after one; the others are undone in the quickest way.
+	back := p.undo
+	if i == 0 {
+		back = p.reset
 	}
-	return p.generated(ctx)
+	err := p.stateOf(ctx, name, mistakeNotShown(m), func(r report.Report) *complaint {
+		c := mistaken(p.lab, m, r)
+		right = c == nil
+		return c
+	}, back, stage.Step{Delete: m.Delete, Apply: m.Apply, Run: m.Run})
+	if ctx.Err() == nil && (!p.twin || right && p.doubts == before) {
+		p.tell(Event{What: Listed, Step: name, Caught: right})
+	}
+	return err
 }
 
 // state makes one state of the lab, grades it, and puts the lab back. The error is that it cannot be put back.
@@ -259,7 +289,11 @@ func (p *proof) trouble(ctx context.Context, phase Phase, step string, err error
 }
 
 func (p *proof) found(f Finding) {
-	f.Lab = p.lab.Name
+	if p.twin {
+		p.doubts++
+		return
+	}
+	f.Lab = p.name
 	if p.round > 1 {
 		f.Step = fmt.Sprintf("%s (round %d)", f.Step, p.round)
 	}
@@ -267,6 +301,6 @@ func (p *proof) found(f Finding) {
 }
 
 func (p *proof) tell(e Event) {
-	e.Lab = p.lab.Name
+	e.Lab = p.name
 	p.events(e)
 }

@@ -74,10 +74,10 @@ func (s *scene) Start(ctx context.Context, l *lab.Lab) error {
 	if err != nil {
 		return err
 	}
+	s.lab = l
 	if slices.Contains(there, l.Name) {
 		return fmt.Errorf("%w: somebody may be at work on it; take it off with kindlab stop %s", errThere, l.Name)
 	}
-	s.lab = l
 	if err := stage.Start(ctx, s.ground.Cluster, l, s.options()); err != nil {
 		return err
 	}

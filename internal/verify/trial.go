@@ -10,22 +10,26 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/report"
 )
 
-// generated tries the wrong answers that nobody wrote down.
-func (p *proof) generated(ctx context.Context) error {
+// generated are the wrong answers that nobody wrote down.
+func (p *proof) generated() []try {
 	mutants, err := Mutants(p.lab, p.Kinds, p.Enforced, p.Generate)
 	if err != nil {
 		p.found(Finding{Phase: Generated, Is: err.Error(), Bad: true})
-		return ctx.Err()
-	}
-	for _, m := range mutants {
-		if err := p.try(ctx, m); err != nil {
-			return err
-		}
+		return nil
 	}
 	if all, err := Mutants(p.lab, p.Kinds, true, -1); err == nil { // whatever number is tried
 		p.staleExceptions(all)
 	}
-	return nil
+	var all []try
+	for _, m := range mutants {
+		all = append(all, func(ctx context.Context, in *proof) error {
+			if !in.sound {
+				return nil
+			}
+			return in.try(ctx, m.moved(in.lab))
+		})
+	}
+	return all
 }
 
 // staleExceptions tells of excuses for what is not a generated mistake of this lab.
@@ -38,7 +42,7 @@ func (p *proof) staleExceptions(all []Mutant) {
 		if !names[e.From] {
 			p.found(Finding{
 				Phase: Load, Step: "exceptions", Is: fmt.Sprintf("no generated mistake is called %q", e.From),
-				Look: "kindlab verify " + p.lab.Name + " --generated all -o json names them",
+				Look: "kindlab verify " + p.name + " --generated all -o json names them",
 			})
 		}
 	}
@@ -53,7 +57,7 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 		p.turns.RLock()
 		defer p.turns.RUnlock()
 	}
-	began := p.Now()
+	began, before := p.Now(), p.doubts
 	name := "generated: " + m.Name
 	tried := Tried{Name: m.Name, Change: m.Change}
 	excuse, excused := p.excuse(m)
@@ -74,6 +78,10 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if p.twin && doubtful(tried.Outcome) {
+		p.doubts++
+		return p.undo(ctx, name)
+	}
 	if tried.Outcome == Slipped && excused {
 		tried.Outcome, tried.By = Excused, excuse
 	}
@@ -81,6 +89,9 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
 	}
 	err := p.undo(ctx, name)
+	if p.twin && p.doubts > before {
+		return err
+	}
 	tried.Seconds = p.Now().Sub(began).Seconds()
 	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
 	return err

@@ -29,6 +29,8 @@ const (
 	DefaultGenerate = 6
 	// DefaultParallel is how many labs are proved at once: more fight for the processors of a small machine.
 	DefaultParallel = 2
+	// DefaultAlone is how many times a lab is set up that is proved alone: most of a proof is waiting for pods.
+	DefaultAlone = 5
 )
 
 // A Verifier proves labs on one cluster.
@@ -42,7 +44,7 @@ type Verifier struct {
 	Enforced bool
 	Repeat   int // rounds of the untouched state and the solutions; the rest is tried in the first
 	Generate int // wrong answers to make up for each lab; a negative number means all
-	Parallel int // labs at once
+	Parallel int // scenes at once: labs, or where there are fewer of them, twins of these
 	Limit    time.Duration
 	Patience time.Duration // how long a wrong answer that passes is looked at again
 	Now      func() time.Time
@@ -50,6 +52,7 @@ type Verifier struct {
 	Observe func(Event)
 
 	events func(Event)
+	twins  int // of each lab
 }
 
 // Run proves labs and returns what was found. Collisions are looked for among all labs, of which those to prove are
@@ -90,6 +93,7 @@ func (v *Verifier) Run(ctx context.Context, labs, all []*lab.Lab) (Report, error
 // turns.
 func (v *Verifier) together(ctx context.Context, labs []*lab.Lab) {
 	turns := &sync.RWMutex{}
+	v.twins = v.Parallel/max(1, len(labs)) - 1
 	slots := make(chan struct{}, max(1, v.Parallel))
 	var done sync.WaitGroup
 	for _, row := range v.rows(labs) {
@@ -161,7 +165,7 @@ func (v *Verifier) prove(ctx context.Context, l *lab.Lab, reaches bool, turns *s
 		v.events(e)
 	}
 	one.events(Event{Lab: l.Name, What: Began, Tasks: len(l.Tasks), Hash: hash})
-	p := &proof{Verifier: &one, lab: l, facts: known, scene: v.Scene(reaches), turns: turns}
+	p := &proof{Verifier: &one, name: l.Name, lab: l, facts: known, scene: v.Scene(reaches), turns: turns}
 	if err := p.run(ctx); err != nil && !errors.Is(err, errGivenUp) && ctx.Err() == nil {
 		// All trouble is a finding; what is not has been told by a part that forgot to.
 		p.trouble(ctx, Stop, "", err)

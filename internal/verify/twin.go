@@ -1,0 +1,120 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/stage"
+)
+
+// A try proves one wrong answer, in the lab or in a twin of it. The error is that whoever tried cannot go on.
+type try func(ctx context.Context, p *proof) error
+
+// tries are what is still to be tried, by whoever is free.
+type tries struct {
+	mu      sync.Mutex
+	waiting []try
+	doubted []try // by twins
+}
+
+// next takes one; nil means that there are no more.
+func (t *tries) next() try {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.waiting) == 0 {
+		return nil
+	}
+	one := t.waiting[0]
+	t.waiting = t.waiting[1:]
+	return one
+}
+
+func (t *tries) doubt(one try) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.doubted = append(t.doubted, one)
+}
+
+// again are those that twins had doubts about.
+func (t *tries) again() *tries {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return &tries{waiting: t.doubted}
+}
+
+// work tries what there is.
+func (p *proof) work(ctx context.Context, all *tries) error {
+	for {
+		one := all.next()
+		if one == nil {
+			return ctx.Err()
+		}
+		before := p.doubts
+		err := one(ctx, p)
+		if p.doubts > before || p.twin && err != nil {
+			all.doubt(one)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// helpers sets up twins of the lab, which try wrong answers beside it, and returns what waits until they have ended.
+// A twin is an accelerator and no more: one that cannot be made, or in which the solution does not pass, does not help,
+// and what seems wrong to one is looked at again in the lab itself.
+func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
+	var working sync.WaitGroup
+	if wantsNodePorts(p.lab) {
+		return working.Wait // there is one of each
+	}
+	for n := range p.twins {
+		l, err := p.lab.Twin(n+2, p.Kinds)
+		if err != nil {
+			break
+		}
+		t := &proof{Verifier: p.Verifier, name: p.name, lab: l, facts: p.facts, scene: p.Scene(false), turns: p.turns, round: 1, twin: true}
+		working.Go(func() { t.help(ctx, all) })
+	}
+	return working.Wait
+}
+
+// help tries what there is, if the twin is as good as its lab.
+func (p *proof) help(ctx context.Context, all *tries) {
+	begin := func(ctx context.Context) error { return p.scene.Start(ctx, p.lab) }
+	err := p.timed(ctx, Setup, "start", begin)
+	if errors.Is(err, errThere) { // left behind by a verification that was killed: twins are nobody's work
+		if p.stop(ctx) == nil {
+			err = p.timed(ctx, Setup, "start", begin)
+		}
+	}
+	if errors.Is(err, stage.ErrNotOurs) {
+		return
+	}
+	defer func() { _ = p.stop(ctx) }() // a doubt more, when nobody counts any more
+	if err != nil {
+		return
+	}
+	if err := p.solution(ctx, original(p.lab)); err == nil && p.sound {
+		_ = p.work(ctx, all) // what it could not do is doubted
+	}
+}
+
+// moved is the mutant for a lab that may be a twin.
+func (m Mutant) moved(l *lab.Lab) Mutant {
+	m.Steps = slices.Clone(m.Steps)
+	for i := range m.Steps {
+		s := &m.Steps[i]
+		s.Delete, s.Manifests = slices.Clone(s.Delete), slices.Clone(s.Manifests)
+		for n := range s.Delete {
+			s.Delete[n].Namespace, s.Delete[n].Name = l.Moved(s.Delete[n].Namespace), l.Moved(s.Delete[n].Name)
+		}
+		for n := range s.Manifests {
+			s.Manifests[n].Content = l.Moved(s.Manifests[n].Content)
+		}
+	}
+	return m
+}
