@@ -18,8 +18,8 @@ func (l *Lab) checkHead(root Node) Problems {
 			problems = append(problems, n.Problem("expected %q as the folder is called, found %q", folder, got))
 		}
 	}
-	// A folder alone may be called as its author likes.
-	if l.dir != "." {
+	// A folder alone may be called as its author likes, and a twin is called otherwise than its folder.
+	if l.dir != "." && l.moved.suffix == "" {
 		named("name", l.ID, path.Base(l.dir))
 		if topic := path.Base(path.Dir(l.dir)); topic != "." {
 			named("topic", l.Topic, topic)

@@ -1,0 +1,121 @@
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/report"
+	"github.com/kindlab-dev/kindlab/internal/stage"
+	"github.com/kindlab-dev/kindlab/internal/verify"
+)
+
+// beside proves a lab that has one twin, which is as the test makes it and does its steps a hundred times as fast.
+func beside(t *testing.T, l *lab.Lab, twin *stageFake) (got verify.Lab, itself *stageFake, told []string) {
+	t.Helper()
+	slowly := func(pause time.Duration) func(context.Context, stage.Step) error {
+		return func(context.Context, stage.Step) error { time.Sleep(pause); return nil }
+	}
+	itself = &stageFake{perform: slowly(time.Second)}
+	twin.perform = slowly(10 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		v := verifier(itself)
+		free := []*stageFake{itself, twin}
+		v.Parallel, v.Scene = 2, func(bool) verify.Scene {
+			f := free[0]
+			free = free[1:]
+			return f
+		}
+		v.Observe = func(e verify.Event) {
+			if e.What == verify.Listed || e.What == verify.MadeUp {
+				told = append(told, e.Step)
+			}
+		}
+		r, err := v.Run(t.Context(), []*lab.Lab{l}, []*lab.Lab{l})
+		if err != nil || len(r.Labs) != 1 {
+			t.Fatalf("error %v, report %+v", err, r)
+		}
+		got = r.Labs[0]
+	})
+	return got, itself, told
+}
+
+func TestATwinTriesWrongAnswers(t *testing.T) {
+	t.Parallel()
+	twin := &stageFake{}
+	got, itself, told := beside(t, load(t, files([]string{"room"}), "room"), twin)
+	if !got.Proved || got.Name != "tea/room" || got.Listed.Caught != 3 || got.Generated.Caught != 4 {
+		t.Errorf("got %+v", got)
+	}
+	if once := slices.Compact(slices.Sorted(slices.Values(told))); len(once) != 7 || len(told) != 7 {
+		t.Errorf("told %v", told)
+	}
+	if twin.lab.Name != "tea/room-2" || !slices.Equal(twin.lab.Namespaces, []string{"room-2"}) {
+		t.Errorf("the twin is %s in %v", twin.lab.Name, twin.lab.Namespaces)
+	}
+	if slices.Contains(itself.log, "reset generated") || !slices.Contains(twin.log, "reset generated") || twin.log[1] != "reset right.yaml" {
+		t.Errorf("the lab: %v\nthe twin: %v", itself.log, twin.log)
+	}
+}
+
+// What a twin does not find as it should be, the lab itself decides.
+func TestATwinDecidesNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		twin *stageFake
+		log  []string // of the twin, its beginning
+	}{
+		{"a mistake passes in it", &stageFake{grade: func(state string, r *report.Report) {
+			if state == "spilt.yaml" {
+				r.Tasks[1].Verdict = report.Passed
+			}
+		}}, []string{"start", "reset right.yaml", "reset cold.yaml"}},
+		{"a generated mistake passes in it", &stageFake{grade: func(state string, r *report.Report) {
+			if state == "generated" {
+				r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
+			}
+		}}, []string{"start", "reset right.yaml", "reset cold.yaml"}},
+		{"its reset leaves something", &stageFake{reset: func(state string) ([]stage.Difference, error) {
+			if state != "cold.yaml" {
+				return nil, nil
+			}
+			return []stage.Difference{{Object: "pods/stain", Was: "not there", Is: "there"}}, nil
+		}}, []string{"start", "reset right.yaml", "reset cold.yaml", "stop", "start"}},
+		{"the solution does not pass in it", &stageFake{grade: func(state string, r *report.Report) {
+			if state == "right.yaml" {
+				r.Tasks[0].Verdict = report.Failed
+			}
+		}}, []string{"start", "reset right.yaml", "stop"}},
+		{"it cannot be started", &stageFake{startErr: errors.New("no room")}, []string{"start", "stop"}},
+		{"its place is somebody else's", &stageFake{startErr: stage.ErrNotOurs}, []string{"start"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, _, told := beside(t, load(t, files([]string{"room"}), "room"), tt.twin)
+			if !got.Proved || got.Listed != (verify.Strength{Caught: 3, Tried: 3}) || got.Generated != (verify.Strength{Caught: 4, Tried: 4}) || len(told) != 7 {
+				t.Errorf("got %+v, told %v", got, told)
+			}
+			if diff := cmp.Diff(tt.log, tt.twin.log[:min(len(tt.log), len(tt.twin.log))]); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A port of the nodes is there once.
+func TestALabWithNodePortsHasNoTwin(t *testing.T) {
+	t.Parallel()
+	twin := &stageFake{}
+	got, _, _ := beside(t, load(t, withPort(files([]string{"room"}), "room"), "room"), twin)
+	if !got.Proved || len(twin.log) > 0 {
+		t.Errorf("got %+v, the twin: %s", got, strings.Join(twin.log, ", "))
+	}
+}
