@@ -62,7 +62,7 @@ again until the lab, the grader or the cluster's image changes.`,
 	f.IntVar(&o.repeat, "repeat", 1, "Rounds of the untouched state and the solutions; mistakes are tried in the first")
 	f.StringVar(&o.generated, "generated", strconv.Itoa(verify.DefaultGenerate), "How many wrong answers to make up for each lab, or all")
 	f.IntVar(&o.parallel, "parallel", 0, fmt.Sprintf(
-		"Labs to prove at once, or how often to set up one that is alone; 0 means %d, and %d", verify.DefaultParallel, verify.DefaultAlone))
+		"Labs to prove at once, or how often to set up one that is alone, at most; 0 means %d, and %d", verify.DefaultParallel, verify.DefaultAlone))
 	f.DurationVar(&o.limit, "limit", verify.DefaultLimit, "How long one step may take, such as a script or a grade")
 	f.StringVar(&o.changed, "only-changed", "", "Only labs that have changed since this git revision; all when the grader or the images have")
 	f.StringVar(&o.record, "record", "", "Write what was proved to this file, for the catalogue's page")

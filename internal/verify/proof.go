@@ -28,6 +28,7 @@ type proof struct {
 	hasty bool
 	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught.
 	sound bool
+	pace  time.Duration // of a state, as the solutions took it
 	// In a twin nothing that seems wrong is told: doubts counts it, and the lab itself decides.
 	twin   bool
 	doubts int
@@ -39,9 +40,6 @@ var errGivenUp = errors.New("the proof cannot go on")
 // run proves a lab in all its states. What is wrong is told as findings; the error is that nothing more can be proved.
 func (p *proof) run(ctx context.Context) (err error) {
 	p.round = 1
-	rest := &tries{waiting: slices.Concat(p.listed(), p.generated())}
-	helped := p.helpers(ctx, rest)
-	defer helped()
 	err = p.timed(ctx, Setup, "start", func(ctx context.Context) error { return p.scene.Start(ctx, p.lab) })
 	if !errors.Is(err, errThere) && !errors.Is(err, stage.ErrNotOurs) {
 		defer func() { err = errors.Join(err, p.stop(ctx)) }()
@@ -50,7 +48,7 @@ func (p *proof) run(ctx context.Context) (err error) {
 		p.trouble(ctx, Setup, "start", err)
 		return errGivenUp
 	}
-	if err := p.first(ctx, rest, helped); err != nil {
+	if err := p.first(ctx); err != nil {
 		return err
 	}
 	for p.round = 2; p.round <= p.Repeat; p.round++ {
@@ -68,14 +66,17 @@ func (p *proof) run(ctx context.Context) (err error) {
 }
 
 // first is the round in which wrong answers are tried, too: those that twins have doubts about last, by the lab itself.
-func (p *proof) first(ctx context.Context, rest *tries, helped func()) error {
+func (p *proof) first(ctx context.Context) error {
 	if err := p.answers(ctx); err != nil {
 		return err
 	}
-	if err := p.work(ctx, rest); err != nil {
+	rest := &tries{waiting: slices.Concat(p.listed(), p.generated())}
+	helped := p.helpers(ctx, rest)
+	err := p.work(ctx, rest)
+	helped()
+	if err != nil {
 		return err
 	}
-	helped()
 	return p.work(ctx, rest.again())
 }
 
@@ -96,11 +97,13 @@ func (p *proof) answers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	began := p.Now()
 	for i := range p.lab.Solutions {
 		if err := p.solution(ctx, i); err != nil {
 			return err
 		}
 	}
+	p.pace = p.Now().Sub(began) / time.Duration(len(p.lab.Solutions))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/stage"
@@ -63,6 +64,10 @@ func (p *proof) work(ctx context.Context, all *tries) error {
 	}
 }
 
+// worth is how long a lab must expect to be at its wrong answers for each twin: one has to be set up, and shown to be
+// sound, before it helps, and it takes from the processors what the others have.
+const worth = 90 * time.Second
+
 // helpers sets up twins of the lab, which try wrong answers beside it, and returns what waits until they have ended.
 // A twin is an accelerator and no more: one that cannot be made, or in which the solution does not pass, does not help,
 // and what seems wrong to one is looked at again in the lab itself.
@@ -71,7 +76,8 @@ func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 	if wantsNodePorts(p.lab) {
 		return working.Wait // there is one of each
 	}
-	for n := range p.twins {
+	expected := p.pace * time.Duration(len(all.waiting))
+	for n := range min(p.twins, int(expected/worth)) {
 		l, err := p.lab.Twin(n+2, p.Kinds)
 		if err != nil {
 			break

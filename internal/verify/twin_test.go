@@ -17,13 +17,13 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/verify"
 )
 
-// beside proves a lab that has one twin, which is as the test makes it and does its steps a hundred times as fast.
+// beside proves a lab that is slow, and has one twin, which is as the test makes it and quick.
 func beside(t *testing.T, l *lab.Lab, twin *stageFake) (got verify.Lab, itself *stageFake, told []string) {
 	t.Helper()
 	slowly := func(pause time.Duration) func(context.Context, stage.Step) error {
 		return func(context.Context, stage.Step) error { time.Sleep(pause); return nil }
 	}
-	itself = &stageFake{perform: slowly(time.Second)}
+	itself = &stageFake{perform: slowly(20 * time.Second)}
 	twin.perform = slowly(10 * time.Millisecond)
 	synctest.Test(t, func(t *testing.T) {
 		v := verifier(itself)
@@ -77,18 +77,18 @@ func TestATwinDecidesNothing(t *testing.T) {
 			if state == "spilt.yaml" {
 				r.Tasks[1].Verdict = report.Passed
 			}
-		}}, []string{"start", "reset right.yaml", "reset cold.yaml"}},
+		}}, []string{"start", "reset right.yaml", "undo spilt.yaml"}},
 		{"a generated mistake passes in it", &stageFake{grade: func(state string, r *report.Report) {
 			if state == "generated" {
 				r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
 			}
-		}}, []string{"start", "reset right.yaml", "reset cold.yaml"}},
+		}}, []string{"start", "reset right.yaml", "undo spilt.yaml"}},
 		{"its reset leaves something", &stageFake{reset: func(state string) ([]stage.Difference, error) {
-			if state != "cold.yaml" {
+			if state != "spilt.yaml" {
 				return nil, nil
 			}
 			return []stage.Difference{{Object: "pods/stain", Was: "not there", Is: "there"}}, nil
-		}}, []string{"start", "reset right.yaml", "reset cold.yaml", "stop", "start"}},
+		}}, []string{"start", "reset right.yaml", "undo spilt.yaml", "reset spilt.yaml", "stop", "start"}},
 		{"the solution does not pass in it", &stageFake{grade: func(state string, r *report.Report) {
 			if state == "right.yaml" {
 				r.Tasks[0].Verdict = report.Failed

@@ -29,8 +29,8 @@ const (
 	DefaultGenerate = 6
 	// DefaultParallel is how many labs are proved at once: more fight for the processors of a small machine.
 	DefaultParallel = 2
-	// DefaultAlone is how many times a lab is set up that is proved alone: most of a proof is waiting for pods.
-	DefaultAlone = 5
+	// DefaultAlone is how many times a lab is set up at most that is proved alone: the slowest ones wait most of the time.
+	DefaultAlone = 4
 )
 
 // A Verifier proves labs on one cluster.
