@@ -126,7 +126,7 @@ func TestAProgramMayBeAboutToListen(t *testing.T) {
 		}
 		c, _, _ := clusterOf(slices.Concat(places(), ovens, clusterNames(), []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)})...)
 		born, late := time.Now(), time.Second
-		c.Prober = &prober{answer: func(j probe.Job) probe.Outcome {
+		c.Prober = &prober{answer: func(probe.Job) probe.Outcome {
 			if time.Since(born) < late {
 				return ends(dial.Refused)
 			}
