@@ -42,11 +42,16 @@ func (o *downOptions) run(ctx context.Context, d *deps) error {
 	if err != nil {
 		return err
 	}
-	if err := manager.Down(ctx, place.Name); err != nil {
+	there, err := manager.Down(ctx, place.Name)
+	if err != nil {
 		return err
 	}
 	if err := d.journal.Update(func(s *journal.State) error { s.Leave(place); return nil }); err != nil {
 		return err
+	}
+	if !there {
+		d.io.Sayf("There is no %s: nothing to remove.", place)
+		return nil
 	}
 	d.io.Sayf("%s is gone.", place)
 	return nil

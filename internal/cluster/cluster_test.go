@@ -67,7 +67,8 @@ func TestForeignClusterIsNeverTouched(t *testing.T) {
 			}
 			_, upErr := m.Up(t.Context(), Options{Name: "x", Image: "i"})
 			_, openErr := m.Open(t.Context(), "x")
-			for _, err := range []error{upErr, openErr, m.Down(t.Context(), "x"), m.ExportKubeconfig(t.Context(), "x", "")} {
+			_, downErr := m.Down(t.Context(), "x")
+			for _, err := range []error{upErr, openErr, downErr, m.ExportKubeconfig(t.Context(), "x", "")} {
 				if err == nil || !strings.Contains(err.Error(), "did not make") || !strings.Contains(remedy.Of(err), "kind delete cluster") {
 					t.Errorf("error %v, remedy %q", err, remedy.Of(err))
 				}
@@ -86,9 +87,9 @@ func TestDown(t *testing.T) {
 			if err := m.writeState("x", state{Engine: "podman", Nodes: 2, Phase: phase, Containers: map[string]string{"x-control-plane": "cafe"}}); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 {
-				if err := m.Down(t.Context(), "x"); err != nil {
-					t.Fatal(err)
+			for round := range 2 {
+				if there, err := m.Down(t.Context(), "x"); err != nil || there != (round == 0) {
+					t.Fatalf("there: %t, error %v", there, err)
 				}
 			}
 			for _, want := range []string{"rm --force --volumes --time=0 cafe\n", "volume rm --force vol-x-control-plane\n", "volume rm --force vol-x-worker\n"} {

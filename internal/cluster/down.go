@@ -10,33 +10,33 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/remedy"
 )
 
-// Down removes a cluster of ours, also a half-made one, and everything kindlab keeps about it. Where there is none it
-// does nothing; a cluster that kindlab did not make is an error.
-func (m *Manager) Down(ctx context.Context, name string) error {
+// Down removes a cluster of ours, also a half-made one, and everything kindlab keeps about it. there
+// tells whether there was one; a cluster that kindlab did not make is an error.
+func (m *Manager) Down(ctx context.Context, name string) (there bool, err error) {
 	if err := validName(name); err != nil {
-		return err
+		return false, err
 	}
 	unlock, err := m.lock(ctx, name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unlock()
 	f, err := m.look(ctx, name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := f.foreign(m.engine.Name()); err != nil {
-		return err
+		return false, err
 	}
 	if f.state == nil {
-		return nil
+		return false, nil
 	}
 	if f.state.Phase == creating {
 		if err := m.clearCrashed(ctx, f); err != nil {
-			return err
+			return true, err
 		}
 	}
-	return m.forget(ctx, f)
+	return true, m.forget(ctx, f)
 }
 
 // forget removes the nodes, the entries in kubeconfigs the cluster was exported to, and last the record.

@@ -178,7 +178,8 @@ func TestClusterLife(t *testing.T) {
 		stranger := NewManager(m.engine, t.TempDir(), nil, time.Now)
 		_, upErr := stranger.Up(t.Context(), Options{Name: name, Image: "x"})
 		_, openErr := stranger.Open(t.Context(), name)
-		for _, err := range []error{upErr, openErr, stranger.Down(t.Context(), name)} {
+		_, downErr := stranger.Down(t.Context(), name)
+		for _, err := range []error{upErr, openErr, downErr} {
 			if err == nil || !strings.Contains(err.Error(), "did not make") || remedy.Of(err) == "" {
 				t.Errorf("another's cluster: %v", err)
 			}
@@ -205,7 +206,7 @@ func TestClusterLife(t *testing.T) {
 		}
 	}
 	for range 2 { // the second finds nothing to do
-		if err := m.Down(t.Context(), name); err != nil {
+		if _, err := m.Down(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -378,7 +379,7 @@ func TestClusterSurvivesKill(t *testing.T) {
 			t.Errorf("up of a node that was killed unnoticed: %v (%s)", err, remedy.Of(err))
 		}
 	}
-	if err := m.Down(t.Context(), name); err != nil {
+	if _, err := m.Down(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	nothingLeft(t, m, name)
@@ -444,7 +445,7 @@ func TestClusterTwoUpsAtOnce(t *testing.T) {
 	if first != second || len(first) != 36 {
 		t.Errorf("two ups made %q and %q, want one and the same cluster", first, second)
 	}
-	if err := m.Down(t.Context(), name); err != nil {
+	if _, err := m.Down(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	nothingLeft(t, m, name)
