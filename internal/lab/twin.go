@@ -28,14 +28,14 @@ func (m moved) text(text string) string {
 }
 
 // Twin is the same lab in namespaces of its own, so that a cluster can hold both: in its name, and in every word of its
-// files that is one of its namespaces, shop becomes shop-2 when n is 2. What an author called like a namespace is
+// files that is one of its namespaces, shop becomes shop-twin-2 when n is 2. What an author called like a namespace is
 // renamed too, so that a twin is as good as its lab has to be shown. A lab that changes what lies outside of its
 // namespaces has no twin.
 func (l *Lab) Twin(n int, validators ...Validator) (*Lab, error) {
 	if len(l.Touches) > 0 {
 		return nil, fmt.Errorf("lab %s has no twin: it changes %s, which is there once", l.Name, l.Touches[0].long())
 	}
-	twin := &Lab{fsys: l.fsys, dir: l.dir, moved: moved{l.Namespaces, fmt.Sprintf("-%d", n)}}
+	twin := &Lab{fsys: l.fsys, dir: l.dir, moved: moved{l.Namespaces, fmt.Sprintf("-twin-%d", n)}}
 	if err := twin.load(l.Values, validators); err != nil {
 		return nil, fmt.Errorf("making a twin of lab %s: %w", l.Name, err)
 	}

@@ -44,12 +44,12 @@ spec:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if twin.Name != "basics/one-2" || !slices.Equal(twin.Namespaces, []string{"shop-2", "bank-2"}) || twin.Mistakes[0].Delete[0].Namespace != "bank-2" ||
-		twin.Mistakes[0].Says != "there is no Service bread in namespace shop-2" ||
-		!strings.Contains(setup.Content, "name: shop-front, namespace: bank-2") || !strings.Contains(setup.Content, "'http://x.shop-2.svc/, workshop'") {
+	if twin.Name != "basics/one-twin-2" || !slices.Equal(twin.Namespaces, []string{"shop-twin-2", "bank-twin-2"}) || twin.Mistakes[0].Delete[0].Namespace != "bank-twin-2" ||
+		twin.Mistakes[0].Says != "there is no Service bread in namespace shop-twin-2" ||
+		!strings.Contains(setup.Content, "name: shop-front, namespace: bank-twin-2") || !strings.Contains(setup.Content, "'http://x.shop-twin-2.svc/, workshop'") {
 		t.Errorf("got %+v with %s", twin, setup.Content)
 	}
-	if got := twin.Moved("bank/shop"); got != "bank-2/shop-2" {
+	if got := twin.Moved("bank/shop"); got != "bank-twin-2/shop-twin-2" {
 		t.Errorf("moved: %s", got)
 	}
 	if before, err := l.File("setup.yaml"); err != nil || !strings.Contains(before.Content, "namespace: bank}") || l.Moved("shop") != "shop" {

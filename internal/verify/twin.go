@@ -78,7 +78,7 @@ func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 	}
 	expected := p.pace * time.Duration(len(all.waiting))
 	for n := range min(p.twins, int(expected/worth)) {
-		l, err := p.lab.Twin(n+2, p.Kinds)
+		l, err := p.lab.Twin(n+1, p.Kinds)
 		if err != nil {
 			break
 		}
@@ -92,7 +92,7 @@ func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 func (p *proof) help(ctx context.Context, all *tries) {
 	begin := func(ctx context.Context) error { return p.scene.Start(ctx, p.lab) }
 	err := p.timed(ctx, Setup, "start", begin)
-	if errors.Is(err, errThere) { // left behind by a verification that was killed: twins are nobody's work
+	if errors.Is(err, errThere) { // a verification that was killed has left it behind: by its name it is nobody's work
 		if p.stop(ctx) == nil {
 			err = p.timed(ctx, Setup, "start", begin)
 		}

@@ -57,7 +57,7 @@ func TestATwinTriesWrongAnswers(t *testing.T) {
 	if once := slices.Compact(slices.Sorted(slices.Values(told))); len(once) != 7 || len(told) != 7 {
 		t.Errorf("told %v", told)
 	}
-	if twin.lab.Name != "tea/room-2" || !slices.Equal(twin.lab.Namespaces, []string{"room-2"}) {
+	if twin.lab.Name != "tea/room-twin-1" || !slices.Equal(twin.lab.Namespaces, []string{"room-twin-1"}) {
 		t.Errorf("the twin is %s in %v", twin.lab.Name, twin.lab.Namespaces)
 	}
 	if slices.Contains(itself.log, "reset generated") || !slices.Contains(twin.log, "reset generated") || twin.log[1] != "reset right.yaml" {
