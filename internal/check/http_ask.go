@@ -83,12 +83,14 @@ func (h httpCheck) settle(ctx context.Context, c *Cluster, origins []origin, ans
 }
 
 // doubt is why an answer as it should be is not believed yet: something changed a moment ago, and either a pod that must
-// not answer may be on its way into the nodes' rules, or by the API nobody should answer any more.
+// not answer may be on its way into the nodes' rules, or by the API nobody should answer any more. That contradicts what
+// is seen, so the network gets more time for it.
 func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answerers []string) error {
-	if h.deny || time.Since(c.lastChange(ctx, h.Objects())) >= calm {
+	since := time.Since(c.lastChange(ctx, h.Objects()))
+	if h.deny || since >= maxPatience {
 		return nil
 	}
-	if h.by != nil && !h.leadsOnlyTo(ctx, c, answerers) {
+	if since < calm && h.by != nil && !h.leadsOnlyTo(ctx, c, answerers) {
 		return &Failure{
 			Is: fmt.Sprintf("%s is answered as it should, and something changed a moment ago", h.url), Look: h.look(), Settling: true,
 		}
