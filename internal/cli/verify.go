@@ -41,7 +41,9 @@ that nobody wrote down are caught; and after each, a reset brings everything bac
 The exit code is 0 when all labs are proved, 1 when one is wrong or catches too
 little (all of its own mistakes, and 90 % of those made up), 2 when one is badly
 written, and 3 when kindlab could not tell. A lab that was proved is not proved
-again until the lab, the grader or the cluster's image changes.`,
+again until the lab, the grader or the cluster's image changes. One that is proved
+alone and takes long is set up several times, in namespaces called shop-twin-1,
+shop-twin-2, …; -o json has what each state took.`,
 		Example: `  kindlab verify
   kindlab verify services/clusterip --generated all
   kindlab verify ./my-lab
