@@ -54,7 +54,7 @@ func LoadWith(fsys fs.FS, dir string, v Values, validators ...Validator) (*Lab, 
 	return load(fsys, dir, v, validators)
 }
 
-// Filled is the lab read again with the values of an attempt.
+// Filled is the lab read again with the values of an attempt; of a twin, the lab that it is one of.
 func (l *Lab) Filled(v Values, validators ...Validator) (*Lab, error) {
 	filled, err := LoadWith(l.fsys, l.dir, v, validators...)
 	if err != nil {

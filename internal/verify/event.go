@@ -8,7 +8,8 @@ import (
 // A Phase is what verification spends its time on, and where a finding was made.
 type Phase string
 
-// The phases. Of generated mistakes as a whole there are findings only.
+// The phases. Strong and Generated are of findings only: what is done for a generated mistake is to perform, to grade and
+// to reset.
 const (
 	Load      Phase = "load"
 	Setup     Phase = "setup"

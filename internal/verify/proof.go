@@ -139,7 +139,7 @@ func (p *proof) mistake(ctx context.Context, i int, name string) error {
 		right = c == nil
 		return c
 	}, back, stage.Step{Delete: m.Delete, Apply: m.Apply, Run: m.Run})
-	if ctx.Err() == nil && (!p.twin || right && p.doubts == before) {
+	if ctx.Err() == nil && p.doubts == before {
 		p.tell(Event{What: Listed, Step: name, Caught: right})
 	}
 	return err

@@ -78,18 +78,16 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if p.twin && doubtful(tried.Outcome) {
-		p.doubts++
-		return p.undo(ctx, name)
-	}
-	if tried.Outcome == Slipped && excused {
+	switch {
+	case tried.Outcome == Slipped && excused:
 		tried.Outcome, tried.By = Excused, excuse
-	}
-	if tried.Outcome == Unclear {
+	case tried.Outcome == Slipped && p.twin:
+		p.doubts++
+	case tried.Outcome == Unclear:
 		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
 	}
 	err := p.undo(ctx, name)
-	if p.twin && p.doubts > before {
+	if p.doubts > before {
 		return err
 	}
 	tried.Seconds = p.Now().Sub(began).Seconds()
