@@ -16,6 +16,7 @@ import (
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
 // during is a change of the learner's workload.
@@ -64,19 +65,24 @@ const (
 	unanswered = 3 * time.Second
 	// change bounds the wait for the workload to have arrived again.
 	change = 45 * time.Second
-	// tail is how long requests go on after that: rules that still lead to a pod which has gone show only then.
+	// tail is how long requests go on after that, as rules that still lead to a pod which has gone show only then, and
+	// after a request that got no answer, to tell one from many.
 	tail = 2 * time.Second
 )
 
-// withstand changes the workload while requests go on, and returns what failed.
+// withstand changes the workload while requests go on, and returns what failed. A request that gets no answer decides it:
+// then the end of the change is not waited for.
 func (h httpCheck) withstand(ctx context.Context, c *Cluster, origins []origin, answerers []string) error {
-	var sent stream
 	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	waiting, enough := context.WithCancel(ctx)
+	defer enough()
+	sent := stream{unanswered: enough}
 	var done sync.WaitGroup
 	for _, o := range origins {
 		done.Go(func() { h.steadily(sending, ctx, c, o, &sent) })
 	}
-	err := h.during.run(ctx, c)
+	err := h.during.run(ctx, waiting, c)
 	if err == nil {
 		err = pause(ctx, tail)
 	}
@@ -85,15 +91,24 @@ func (h httpCheck) withstand(ctx context.Context, c *Cluster, origins []origin, 
 	if err != nil {
 		return err
 	}
-	if h.by != nil {
-		// The pods that took the place of others have names of their own.
-		after, err := readyOf(ctx, c, h.by)
-		if err != nil {
-			return err
-		}
-		answerers = slices.Concat(answerers, after)
+	after, err := h.successors(ctx, c)
+	if _, none := errors.AsType[*Failure](err); err != nil && (!none || waiting.Err() == nil) {
+		return err
 	}
-	return h.lost(&sent, answerers)
+	return h.lost(&sent, slices.Concat(answerers, after))
+}
+
+// successors names the pods that took the place of others.
+func (h httpCheck) successors(ctx context.Context, c *Cluster) ([]string, error) {
+	if h.by == nil {
+		return nil, nil
+	}
+	found, err := h.by.running(ctx, c)
+	names := make([]string, len(found))
+	for i, p := range found {
+		names[i] = p.Name
+	}
+	return names, err
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -110,6 +125,8 @@ type stream struct {
 	mu   sync.Mutex
 	all  []asked
 	from time.Time // of the first
+	// unanswered is called when a request got no answer.
+	unanswered func()
 }
 
 type asked struct {
@@ -129,10 +146,7 @@ func (h httpCheck) steadily(sending, ctx context.Context, c *Cluster, o origin, 
 			at := to.begin()
 			j := h.request(o)
 			j.Timeout = unanswered
-			out := c.Prober.Probe(ctx, []probe.Job{j})[0]
-			to.mu.Lock()
-			defer to.mu.Unlock()
-			to.all = append(to.all, asked{at, o, out})
+			to.add(asked{at, o, c.Prober.Probe(ctx, []probe.Job{j})[0]})
 		})
 		select {
 		case <-sending.Done():
@@ -149,6 +163,16 @@ func (s *stream) begin() time.Duration {
 		s.from = time.Now()
 	}
 	return time.Since(s.from)
+}
+
+// add keeps what came of a request.
+func (s *stream) add(a asked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, a)
+	if a.outcome.Result.Named() && a.outcome.Result != dial.OK {
+		s.unanswered()
+	}
 }
 
 // lost judges the answers.
@@ -189,8 +213,9 @@ func (h httpCheck) what(o probe.Outcome) string {
 	}
 }
 
-// run makes the change and waits until the workload has arrived again.
-func (d *during) run(ctx context.Context, c *Cluster) error {
+// run makes the change and waits until the workload has arrived again, or waiting ends, which is no error where ctx goes
+// on.
+func (d *during) run(ctx, waiting context.Context, c *Cluster) error {
 	arrived, what := Rollout{Ref: d.Restart}.Run, d.Restart
 	if d.Delete.Kind != "" {
 		replaced, err := d.remove(ctx, c)
@@ -201,12 +226,15 @@ func (d *during) run(ctx context.Context, c *Cluster) error {
 	} else if err := d.restart(ctx, c); err != nil {
 		return err
 	}
-	limit, cancel := context.WithTimeout(ctx, change)
+	limit, cancel := context.WithTimeout(waiting, change)
 	defer cancel()
 	for {
 		err := arrived(limit, c)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
+		case waiting.Err() != nil:
+			return context.Cause(ctx)
 		}
 		f, no := errors.AsType[*Failure](err)
 		if !no && limit.Err() == nil {
@@ -215,7 +243,7 @@ func (d *during) run(ctx context.Context, c *Cluster) error {
 		if pause(limit, 100*time.Millisecond) == nil {
 			continue
 		}
-		if ctx.Err() != nil {
+		if waiting.Err() != nil {
 			return context.Cause(ctx)
 		}
 		late := &Failure{

@@ -27,9 +27,11 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 		f.More = []string{o.Detail}
 	case o.Status != h.status:
 		f.Is = fmt.Sprintf("%s answers %s with status %d", h.url, from.name, o.Status)
+		f.certain = h.allAnswerWrong(ctx, c)
 	case h.body != nil && !h.body.matches(o.Body):
 		f.Is = fmt.Sprintf("%s answers %s with %q", h.url, from.name, brief(o.Body))
 		f.Want = "a body that " + h.body.String()
+		f.certain = h.allAnswerWrong(ctx, c)
 	default:
 		f.Is = fmt.Sprintf("%s is answered by %s", h.url, brief(o.Body))
 		f.Want = fmt.Sprintf("only pods with labels %s in namespace %s", h.by.Pods, h.by.Namespace)
@@ -43,12 +45,18 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 			return err
 		}
 	}
-	f.Settling = h.arriving(ctx, c)
 	link, err := h.trail(ctx, c, from, o)
 	if err == nil {
 		link = c.knock(ctx, link)
 	}
-	return f.explained(link, err)
+	// What is broken for certain stays so, whoever arrives behind it.
+	f.Settling = (link == nil || link.Guess || link.Settling) && h.arriving(ctx, c)
+	f.explained(link, err)
+	// An alias of a name outside, and no such name: had the cluster's DNS not heard of the alias yet, it would by now.
+	if link != nil && link.Leaves && o.Result.OfDNS() && time.Since(c.lastChange(ctx, h.Objects())) >= calm {
+		f.certain = !f.Settling
+	}
+	return f
 }
 
 // knock finds out whether a guess is right, which says that nobody listens at a pod's port: the pod asks itself, where no

@@ -70,6 +70,7 @@ func TestServicesWhosePodsAreOnTheirWay(t *testing.T) {
 		want       verdict
 	}{
 		{"on its way", plain, 5 * time.Second, verdict{failure: "does not answer from pod till-1", settling: true}},
+		{"on its way, and broken elsewhere", `http: {from: {pods: app=till}, url: "http://bread:81/hostname"}`, 5 * time.Second, verdict{failure: "Service bread has no port 81"}},
 		{"overdue", plain, time.Minute, verdict{failure: "does not answer from pod till-1"}},
 		{"by pods on their way", bakery + "}", 5 * time.Second, verdict{failure: "no pod with labels app=oven is ready", settling: true}},
 		{"by pods that are overdue", bakery + "}", time.Minute, verdict{failure: "no pod with labels app=oven is ready (container main of pod oven-1 runs and is not ready)"}},
@@ -79,7 +80,7 @@ func TestServicesWhosePodsAreOnTheirWay(t *testing.T) {
 			check := mustCompile(t, tt.text)
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(time.Hour) // the fake clock begins at a round moment
-				c, _, _ := clusterOf(append(places(), pod("till-1", "10.0.0.1", "app=till"), idle("oven-1", "10.0.0.2", tt.ran, nil, "app=oven"), fromOvens("10.96.0.9"))...)
+				c, _, _ := clusterOf(append(places(), pod("till-1", "10.0.0.1", "app=till"), idle("oven-1", "10.0.0.2", tt.ran, nil, "app=oven"), fromOvens("10.96.0.9"), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})...)
 				c.Prober = &prober{answer: fixed(ends(dial.Refused))}
 				tt.want.check(t, check.Run(t.Context(), c))
 			})

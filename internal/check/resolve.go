@@ -302,10 +302,27 @@ func (r resolve) judge(ctx context.Context, c *Cluster, from corev1.Pod, o probe
 	default:
 		return nil
 	}
+	if o.Result == dial.OK {
+		f.certain = r.follows(ctx, c, &from, o)
+	}
 	if r.absent || o.Result == dial.OK {
 		return f
 	}
 	return f.explained(c.walker().Name(ctx, &from, r.name))
+}
+
+// follows tells whether an answer is the one that the API's objects lead to, so that it is no lag of the cluster's DNS.
+func (r resolve) follows(ctx context.Context, c *Cluster, from *corev1.Pod, o probe.Outcome) bool {
+	said, err := c.walker().Answer(ctx, from, r.name)
+	switch {
+	case err != nil || said == nil:
+		return false
+	case said.Alias != "":
+		return strings.EqualFold(strings.TrimSuffix(o.CName, "."), said.Alias)
+	case said.Headless && time.Since(c.lastChange(ctx, r.Objects())) < calm:
+		return false
+	}
+	return slices.Equal(slices.Sorted(slices.Values(o.Addresses)), said.Addresses)
 }
 
 func (r resolve) wanted(want []string) string {

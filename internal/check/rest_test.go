@@ -66,6 +66,23 @@ func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 	cake, toCake, cakes := pod("cake-1", "10.0.0.4", "app=cake"), fromOvens("10.96.0.9"), slice(true, 80)
 	toCake.Spec.Selector = map[string]string{"app": "cake"}
 	cakes.Endpoints[0].Addresses = []string{"10.0.0.4"}
+	alias := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bread"}, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "cakes.shop.svc.cluster.local"}}
+	aliased := fromOvens("10.96.0.8")
+	aliased.Name, aliased.Spec.Selector = "cakes", map[string]string{"app": "cake"}
+	theirs := slice(true, 80)
+	theirs.Labels, theirs.Endpoints[0].Addresses = map[string]string{"kubernetes.io/service-name": "cakes"}, []string{"10.0.0.4"}
+	away := alias.DeepCopy()
+	away.Spec.ExternalName = "bread.example"
+	none := fromOvens("None")
+	// Each pod but the till's, and the till when it asks them.
+	says := func(toItself string) func(probe.Job) probe.Outcome {
+		return func(j probe.Job) probe.Outcome {
+			if j.PodIP != "10.0.0.1" {
+				return probe.Outcome{Result: dial.OK, Status: 200, Body: toItself}
+			}
+			return probe.Outcome{Result: dial.OK, Status: 200, Body: "rye"}
+		}
+	}
 	wrong := fixed(probe.Outcome{Result: dial.OK, Status: 200, Body: "cake-1"})
 	for _, tt := range []struct {
 		name, check, want string
@@ -83,6 +100,16 @@ func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 		{"the pod does not answer itself in time", "http", "no container there declares a port, want", []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, inside(dial.Timeout), true},
 		{"the wrong pod answers, as the API has it", "by", "is answered by cake-1", []runtime.Object{toCake, cakes, cake}, wrong, false},
 		{"the wrong pod answers, and is no endpoint any more", "by", "is answered by cake-1", []runtime.Object{toCake, slice(true, 80), cake}, wrong, true},
+		{"the wrong pod answers behind an alias", "by", "is answered by cake-1", []runtime.Object{alias, aliased, theirs, cake}, wrong, false},
+		{"the wrong pod answers, and the alias leads away", "by", "is answered by cake-1", []runtime.Object{away, aliased, theirs, cake}, wrong, true},
+		{"an alias of what is not there", "http", "its name leads to bread.example", []runtime.Object{away}, fixed(ends(dial.NXDomain)), false},
+		{"the wrong body, whoever is asked", "body", `with "rye"`, []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, says("barley"), false},
+		{"the wrong body, and a pod has the right one", "body", `with "rye"`, []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, says("wheat"), true},
+		{"the address that the name has", "address", "resolves to 10.96.0.9", []runtime.Object{fromOvens("10.96.0.9")}, fixed(leads("10.96.0.9")), false},
+		{"an address that the name has no more", "address", "resolves to 10.96.0.8", []runtime.Object{fromOvens("10.96.0.9")}, fixed(leads("10.96.0.8")), true},
+		{"the addresses behind the name", "address", "resolves to 10.0.0.2", []runtime.Object{none, slice(true, 80)}, fixed(leads("10.0.0.2")), false},
+		{"the alias that the name is", "cname", "is an alias of bread.example", []runtime.Object{away}, fixed(probe.Outcome{Result: dial.OK, CName: "bread.example"}), false},
+		{"an alias that the name was", "cname", "is an alias of rye.example", []runtime.Object{away}, fixed(probe.Outcome{Result: dial.OK, CName: "rye.example"}), true},
 		{"the wrong pod answers, and is not selected any more", "by", "is answered by cake-1", []runtime.Object{fromOvens("10.96.0.9"), cakes, cake}, wrong, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,7 +117,10 @@ func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 			check := mustCompile(t, map[string]string{
 				"http":    `http: {from: {pods: app=till}, url: "http://bread/"}`,
 				"by":      `http: {from: {pods: app=till}, url: "http://bread/", by: {pods: app=oven}}`,
+				"body":    `http: {from: {pods: app=till}, url: "http://bread/", body: {equals: wheat}}`,
 				"resolve": `resolve: {from: {pods: app=till}, name: bread}`,
+				"address": `resolve: {from: {pods: app=till}, name: bread, to: {address: 10.1.1.1}}`,
+				"cname":   `resolve: {from: {pods: app=till}, name: bread, to: {cname: cake.example}}`,
 			}[tt.check])
 			synctest.Test(t, func(t *testing.T) {
 				c, _, _ := clusterOf(slices.Concat(places(), bakers(), clusterNames(), tt.objects)...)

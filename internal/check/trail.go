@@ -9,6 +9,9 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
 // find returns the Service that the URL leads to, or nil.
@@ -27,11 +30,14 @@ func (h httpCheck) find(ctx context.Context, c *Cluster) (*corev1.Service, error
 	return nil, nil
 }
 
-// leadsTo tells whether by the API the pod of that name is to answer: it is ready, the Service selects it, and an
-// EndpointSlice lists it. Then that it does is no lag of the network's.
+// leadsTo tells whether by the API the pod of that name is to answer: it is ready, the Service selects it, or the one
+// that this is an alias of, and an EndpointSlice lists it. Then that it does is no lag of the network's.
 func (h httpCheck) leadsTo(ctx context.Context, c *Cluster, name string) bool {
 	svc, err := h.find(ctx, c)
 	if err != nil || svc == nil || h.replica != "" {
+		return false
+	}
+	if svc, err = c.walker().Target(ctx, svc); err != nil || svc == nil {
 		return false
 	}
 	pod, err := c.Kube.CoreV1().Pods(svc.Namespace).Get(ctx, name, metav1.GetOptions{})
@@ -48,6 +54,36 @@ func (h httpCheck) leadsTo(ctx context.Context, c *Cluster, name string) bool {
 			ready := e.Conditions.Ready == nil || *e.Conditions.Ready
 			return ready && slices.Contains(e.Addresses, pod.Status.PodIP)
 		})
+	})
+}
+
+// allAnswerWrong tells whether every pod behind the URL gives a wrong answer to itself, where no rule of the network stands
+// between. Then it does not matter which of them was reached, or whether it should have been.
+func (h httpCheck) allAnswerWrong(ctx context.Context, c *Cluster) bool {
+	svc, err := h.find(ctx, c)
+	if err != nil || svc == nil || h.replica != "" || h.by != nil {
+		return false
+	}
+	port := h.port
+	for _, p := range svc.Spec.Ports {
+		if h.outside && int(p.NodePort) == h.port {
+			port = int(p.Port)
+		}
+	}
+	if svc, err = c.walker().Target(ctx, svc); err != nil || svc == nil {
+		return false
+	}
+	doors, err := c.walker().Behind(ctx, svc, port)
+	if err != nil || len(doors) == 0 {
+		return false
+	}
+	jobs := make([]probe.Job, len(doors))
+	for i, d := range doors {
+		jobs[i] = h.request(origin{job: jobFrom(d.Pod)})
+		jobs[i].Host, jobs[i].Port = d.Pod.Status.PodIP, d.Port
+	}
+	return !slices.ContainsFunc(c.Prober.Probe(ctx, jobs), func(o probe.Outcome) bool {
+		return o.Result != dial.OK || h.right(o, nil)
 	})
 }
 

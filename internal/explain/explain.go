@@ -23,6 +23,8 @@ type Link struct {
 	// Guess tells that nothing certain is broken: what containers declare speaks for this, or the chain leaves for a
 	// name outside of what is followed.
 	Guess bool
+	// Leaves tells of a Guess whose chain leads to a name outside of the cluster.
+	Leaves bool
 	// Doors are what a Guess takes for shut. Who can send packets can find out.
 	Doors []Door
 }

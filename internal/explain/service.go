@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -107,8 +108,10 @@ func (k *walk) namespace(ctx context.Context, name string) (*Link, error) {
 func (k *walk) hasPort(_ context.Context, r *route) (*Link, error) {
 	spec := r.svc.Spec
 	if spec.Type == corev1.ServiceTypeExternalName {
-		return k.guess(r.object(), r.look("service/"+r.svc.Name),
-			"%s is of type ExternalName: its name leads to %s, and no pod stands behind it", r.object(), spec.ExternalName), nil
+		link := k.guess(r.object(), r.look("service/"+r.svc.Name),
+			"%s is of type ExternalName: its name leads to %s, and no pod stands behind it", r.object(), spec.ExternalName)
+		link.Leaves = !strings.HasSuffix(strings.TrimSuffix(spec.ExternalName, "."), "."+domain)
+		return link, nil
 	}
 	k.holds("%s is in namespace %s", r.object(), r.svc.Namespace)
 	if r.asked == 0 {

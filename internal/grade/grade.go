@@ -35,6 +35,8 @@ type Grader struct {
 	// Observe is called with each task as it is decided, one at a time. It may
 	// be nil.
 	Observe func(report.Task)
+	// Changing is called before a check that changes the cluster. It may be nil.
+	Changing func()
 	// Recognise adds the author's words to a report that looks like one of the lab's known mistakes.
 	Recognise bool
 }
@@ -144,6 +146,9 @@ func (g *Grader) observe(t report.Task) {
 // pass: the later ones build on it.
 func (g *Grader) decide(ctx context.Context, u *unit) {
 	for _, c := range u.checks {
+		if g.Changing != nil && c.check.Changes() {
+			g.Changing()
+		}
 		err := g.settle(ctx, c.check)
 		if err == nil {
 			continue

@@ -28,7 +28,6 @@ type proof struct {
 	hasty bool
 	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught.
 	sound bool
-	pace  time.Duration // of a state, as the solutions took it
 	// In a twin nothing that seems wrong is told: doubts counts it, and the lab itself decides.
 	twin   bool
 	doubts int
@@ -65,14 +64,21 @@ func (p *proof) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// first is the round in which wrong answers are tried, too: those that twins have doubts about last, by the lab itself.
+// first is the round in which wrong answers are tried, too. Twins begin as the lab does, and try what is left when it is
+// known to be solved; what they have doubts about is tried last, by the lab itself.
 func (p *proof) first(ctx context.Context) error {
-	if err := p.answers(ctx); err != nil {
-		return err
-	}
-	rest := &tries{waiting: slices.Concat(p.listed(), p.generated())}
+	rest := &tries{waiting: slices.Concat(p.others(), p.listed(), p.generated())}
 	helped := p.helpers(ctx, rest)
-	err := p.work(ctx, rest)
+	err := p.untouched(ctx)
+	if err == nil {
+		err = p.solution(ctx, original(p.lab))
+	}
+	if err == nil {
+		err = p.work(ctx, rest)
+	}
+	if err != nil {
+		rest.drop()
+	}
 	helped()
 	if err != nil {
 		return err
@@ -93,18 +99,20 @@ func (p *proof) redraw(ctx context.Context) error {
 
 // answers are what the learner finds, and the right ones.
 func (p *proof) answers(ctx context.Context) error {
-	err := p.state(ctx, "untouched", func(r report.Report) *complaint { return untouched(p.lab, r) })
-	if err != nil {
+	if err := p.untouched(ctx); err != nil {
 		return err
 	}
-	began := p.Now()
 	for i := range p.lab.Solutions {
 		if err := p.solution(ctx, i); err != nil {
 			return err
 		}
 	}
-	p.pace = p.Now().Sub(began) / time.Duration(len(p.lab.Solutions))
 	return nil
+}
+
+// untouched proves that what the learner finds is not solved yet.
+func (p *proof) untouched(ctx context.Context) error {
+	return p.state(ctx, "untouched", func(r report.Report) *complaint { return untouched(p.lab, r) })
 }
 
 // solution proves that one passes.
@@ -115,6 +123,17 @@ func (p *proof) solution(ctx context.Context, i int) error {
 		p.sound = p.sound || c == nil && i == original(p.lab)
 		return c
 	}, stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run})
+}
+
+// others are the solutions that mistakes are not made from.
+func (p *proof) others() []try {
+	var all []try
+	for i := range p.lab.Solutions {
+		if i != original(p.lab) {
+			all = append(all, func(ctx context.Context, in *proof) error { return in.solution(ctx, i) })
+		}
+	}
+	return all
 }
 
 // listed are the wrong answers that the author wrote down.

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
-// A try proves one wrong answer, in the lab or in a twin of it. The error is that whoever tried cannot go on.
+// A try proves one state, in the lab or in a twin of it. The error is that whoever tried cannot go on.
 type try func(ctx context.Context, p *proof) error
 
 // tries are what is still to be tried, by whoever is free.
@@ -39,6 +38,13 @@ func (t *tries) doubt(one try) {
 	t.doubted = append(t.doubted, one)
 }
 
+// drop leaves nothing to try.
+func (t *tries) drop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = nil
+}
+
 // again are those that twins had doubts about.
 func (t *tries) again() *tries {
 	t.mu.Lock()
@@ -64,20 +70,18 @@ func (p *proof) work(ctx context.Context, all *tries) error {
 	}
 }
 
-// worth is how long a lab must expect to be at its wrong answers for each twin: one has to be set up, and shown to be
-// sound, before it helps, and it takes from the processors what the others have.
-const worth = 90 * time.Second
-
-// helpers sets up twins of the lab, which try wrong answers beside it, and returns what waits until they have ended.
+// helpers sets up twins of a slow lab, which try states beside it, and returns what waits until they have ended. A lab is
+// slow whose checks change the cluster: what they change has to come to rest, and is put back after each. A quick one has
+// no twins, as they take from the processors what it has itself.
+//
 // A twin is an accelerator and no more: one that cannot be made, or in which the solution does not pass, does not help,
 // and what seems wrong to one is looked at again in the lab itself.
 func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 	var working sync.WaitGroup
-	if wantsNodePorts(p.lab) {
-		return working.Wait // there is one of each
+	if !p.facts.changes || wantsNodePorts(p.lab) { // of these there is one each
+		return working.Wait
 	}
-	expected := p.pace * time.Duration(len(all.waiting))
-	for n := range min(p.twins, int(expected/worth)) {
+	for n := range p.twins {
 		l, err := p.lab.Twin(n+1, p.Kinds)
 		if err != nil {
 			break

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -17,14 +18,19 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/verify"
 )
 
+// slowly are files of labs whose grade changes the cluster.
+func slowly(names ...string) fstest.MapFS {
+	return files(names, `{http: {from: {pods: app=guest}, url: "http://tea/"}}`, `{exec: {in: {pods: app=guest}, run: [sip], changes: true}}`)
+}
+
 // beside proves a lab that is slow, and has one twin, which is as the test makes it and quick.
 func beside(t *testing.T, l *lab.Lab, twin *stageFake) (got verify.Lab, itself *stageFake, told []string) {
 	t.Helper()
-	slowly := func(pause time.Duration) func(context.Context, stage.Step) error {
+	within := func(pause time.Duration) func(context.Context, stage.Step) error {
 		return func(context.Context, stage.Step) error { time.Sleep(pause); return nil }
 	}
-	itself = &stageFake{perform: slowly(20 * time.Second)}
-	twin.perform = slowly(10 * time.Millisecond)
+	itself = &stageFake{perform: within(20 * time.Second)}
+	twin.perform = within(10 * time.Millisecond)
 	synctest.Test(t, func(t *testing.T) {
 		v := verifier(itself)
 		free := []*stageFake{itself, twin}
@@ -50,7 +56,7 @@ func beside(t *testing.T, l *lab.Lab, twin *stageFake) (got verify.Lab, itself *
 func TestATwinTriesWrongAnswers(t *testing.T) {
 	t.Parallel()
 	twin := &stageFake{}
-	got, itself, told := beside(t, load(t, files([]string{"room"}), "room"), twin)
+	got, itself, told := beside(t, load(t, slowly("room"), "room"), twin)
 	if !got.Proved || got.Name != "tea/room" || got.Listed.Caught != 3 || got.Generated.Caught != 4 {
 		t.Errorf("got %+v", got)
 	}
@@ -77,18 +83,18 @@ func TestATwinDecidesNothing(t *testing.T) {
 			if state == "spilt.yaml" {
 				r.Tasks[1].Verdict = report.Passed
 			}
-		}}, []string{"start", "reset right.yaml", "undo spilt.yaml"}},
+		}}, []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "undo spilt.yaml"}},
 		{"a generated mistake passes in it", &stageFake{grade: func(state string, r *report.Report) {
 			if state == "generated" {
 				r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
 			}
-		}}, []string{"start", "reset right.yaml", "undo spilt.yaml"}},
+		}}, []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "undo spilt.yaml"}},
 		{"its reset leaves something", &stageFake{reset: func(state string) ([]stage.Difference, error) {
 			if state != "spilt.yaml" {
 				return nil, nil
 			}
 			return []stage.Difference{{Object: "pods/stain", Was: "not there", Is: "there"}}, nil
-		}}, []string{"start", "reset right.yaml", "undo spilt.yaml", "reset spilt.yaml", "stop", "start"}},
+		}}, []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "undo spilt.yaml", "reset spilt.yaml", "stop", "start"}},
 		{"the solution does not pass in it", &stageFake{grade: func(state string, r *report.Report) {
 			if state == "right.yaml" {
 				r.Tasks[0].Verdict = report.Failed
@@ -99,7 +105,7 @@ func TestATwinDecidesNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, _, told := beside(t, load(t, files([]string{"room"}), "room"), tt.twin)
+			got, _, told := beside(t, load(t, slowly("room"), "room"), tt.twin)
 			if !got.Proved || got.Listed != (verify.Strength{Caught: 3, Tried: 3}) || got.Generated != (verify.Strength{Caught: 4, Tried: 4}) || len(told) != 7 {
 				t.Errorf("got %+v, told %v", got, told)
 			}
@@ -114,7 +120,7 @@ func TestATwinDecidesNothing(t *testing.T) {
 func TestALabWithNodePortsHasNoTwin(t *testing.T) {
 	t.Parallel()
 	twin := &stageFake{}
-	got, _, _ := beside(t, load(t, withPort(files([]string{"room"}), "room"), "room"), twin)
+	got, _, _ := beside(t, load(t, withPort(slowly("room"), "room"), "room"), twin)
 	if !got.Proved || len(twin.log) > 0 {
 		t.Errorf("got %+v, the twin: %s", got, strings.Join(twin.log, ", "))
 	}
