@@ -85,6 +85,13 @@ type Check interface {
 	Changes() bool
 }
 
+// Marks tells whether a check may change what no object shows, such as a file in a container. One that does not is an
+// interface{ Marks() bool } that says so.
+func Marks(c Check) bool {
+	m, known := c.(interface{ Marks() bool })
+	return c.Changes() && (!known || m.Marks())
+}
+
 // A Dependency is a set of objects; an empty name or selector means all.
 type Dependency struct {
 	Resource                  schema.GroupVersionResource

@@ -91,6 +91,9 @@ type compound struct {
 // Changes tells whether one of the checks does.
 func (c compound) Changes() bool { return slices.ContainsFunc(c.checks, Check.Changes) }
 
+// Marks tells whether one of its checks does.
+func (c compound) Marks() bool { return slices.ContainsFunc(c.checks, Marks) }
+
 // Objects are what the checks read.
 func (c compound) Objects() []Dependency {
 	var deps []Dependency

@@ -201,6 +201,9 @@ type httpCheck struct {
 
 func (h httpCheck) Changes() bool { return h.during != nil }
 
+// Marks is false: pods are replaced by others.
+func (httpCheck) Marks() bool { return false }
+
 func (h httpCheck) Objects() []Dependency {
 	ns := h.namespace
 	deps := append(h.about.objects(), Dependency{Resource: services, Namespace: ns},

@@ -27,11 +27,11 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 		f.More = []string{o.Detail}
 	case o.Status != h.status:
 		f.Is = fmt.Sprintf("%s answers %s with status %d", h.url, from.name, o.Status)
-		f.certain = h.allAnswerWrong(ctx, c)
+		f.certain = h.allAnswerWrong(ctx, c, o)
 	case h.body != nil && !h.body.matches(o.Body):
 		f.Is = fmt.Sprintf("%s answers %s with %q", h.url, from.name, brief(o.Body))
 		f.Want = "a body that " + h.body.String()
-		f.certain = h.allAnswerWrong(ctx, c)
+		f.certain = h.allAnswerWrong(ctx, c, o)
 	default:
 		f.Is = fmt.Sprintf("%s is answered by %s", h.url, brief(o.Body))
 		f.Want = fmt.Sprintf("only pods with labels %s in namespace %s", h.by.Pods, h.by.Namespace)

@@ -58,8 +58,8 @@ func (h httpCheck) leadsTo(ctx context.Context, c *Cluster, name string) bool {
 }
 
 // allAnswerWrong tells whether every pod behind the URL gives a wrong answer to itself, where no rule of the network stands
-// between. Then it does not matter which of them was reached, or whether it should have been.
-func (h httpCheck) allAnswerWrong(ctx context.Context, c *Cluster) bool {
+// between, and one of them the answer that was seen, which is not that of a pod on its way out.
+func (h httpCheck) allAnswerWrong(ctx context.Context, c *Cluster, saw probe.Outcome) bool {
 	svc, err := h.find(ctx, c)
 	if err != nil || svc == nil || h.replica != "" || h.by != nil {
 		return false
@@ -82,9 +82,9 @@ func (h httpCheck) allAnswerWrong(ctx context.Context, c *Cluster) bool {
 		jobs[i] = h.request(origin{job: jobFrom(d.Pod)})
 		jobs[i].Host, jobs[i].Port = d.Pod.Status.PodIP, d.Port
 	}
-	return !slices.ContainsFunc(c.Prober.Probe(ctx, jobs), func(o probe.Outcome) bool {
-		return o.Result != dial.OK || h.right(o, nil)
-	})
+	all := c.Prober.Probe(ctx, jobs)
+	known := slices.ContainsFunc(all, func(o probe.Outcome) bool { return o.Status == saw.Status && o.Body == saw.Body })
+	return known && !slices.ContainsFunc(all, func(o probe.Outcome) bool { return o.Result != dial.OK || h.right(o, nil) })
 }
 
 // leadsOnlyTo tells that every pod which the Service selects may answer, so that no wrong one can be on its way into

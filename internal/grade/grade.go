@@ -36,7 +36,7 @@ type Grader struct {
 	// be nil.
 	Observe func(report.Task)
 	// Changing is called before a check that changes the cluster. It may be nil.
-	Changing func()
+	Changing func(check.Check)
 	// Recognise adds the author's words to a report that looks like one of the lab's known mistakes.
 	Recognise bool
 }
@@ -147,7 +147,7 @@ func (g *Grader) observe(t report.Task) {
 func (g *Grader) decide(ctx context.Context, u *unit) {
 	for _, c := range u.checks {
 		if g.Changing != nil && c.check.Changes() {
-			g.Changing()
+			g.Changing(c.check)
 		}
 		err := g.settle(ctx, c.check)
 		if err == nil {

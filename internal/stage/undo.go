@@ -2,78 +2,189 @@ package stage
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/lab"
 )
 
-// Undo puts objects back in place where that is all that a reset would do, and tells whether it was: what has changed
-// since the baseline must be rules only, such as Services and network policies, which hold no state and run nothing. It
-// takes a fraction of a second; where it returns false, nothing was changed. It does not wait until what follows rules
-// has followed.
-func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (bool, error) {
+// Undo puts back what has changed since the baseline, where that is simple, and tells whether it was. Rules, such as
+// Services and network policies, which hold no state and run nothing, are changed back; workloads are made anew, with
+// their pods; all else runs on, where a Reset makes everything anew. It returns the attempt as it is now. Where it
+// returns false, the lab needs a Reset: anything else has changed, or was left half undone. It does not wait until what
+// follows rules has followed, and does not see what happened inside containers.
+func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attempt, bool, error) {
 	c = asOwner(c)
 	r := a.record
 	if r.After == nil || r.Own {
-		return false, nil // what lies outside the namespaces is for a reset
+		return a, false, nil // what lies outside the namespaces is for a reset
 	}
 	all, err := discover(c)
 	if err != nil {
-		return false, err
+		return a, false, err
 	}
 	now, err := capture(ctx, c, l, all, false)
 	if err != nil {
-		return false, err
+		return a, false, err
 	}
-	changed, possible := r.After.rulesChanged(now)
+	changed, possible := r.After.simplyChanged(now)
 	if !possible {
-		return false, nil
+		return a, false, nil
 	}
-	group, restoring := errgroup.WithContext(ctx)
-	for _, o := range changed {
-		group.Go(func() error {
-			_, err := o.restore(restoring, c)
-			return err
-		})
+	if err := changed.restoreRules(ctx, c); err != nil {
+		return a, false, err
 	}
-	if err := group.Wait(); err != nil {
-		return false, err
+	remade := len(changed.workloads) > 0
+	if remade {
+		if err := changed.remake(ctx, c, l); err != nil {
+			return a, false, err
+		}
 	}
 	if now, err = capture(ctx, c, l, all, false); err != nil {
-		return false, err
+		return a, false, err
 	}
-	return len(r.After.differences(now)) == 0, nil
+	if len(r.After.differences(now)) > 0 {
+		return a, false, nil
+	}
+	if !remade {
+		return a, true, nil
+	}
+	r.After = now
+	if err := r.write(ctx, c, l); err != nil {
+		return a, false, err
+	}
+	return Attempt{Params: a.Params, Baseline: now, record: r}, true, nil
 }
 
-// rulesChanged are the objects to put back, without their content where they are new. It is not possible where anything
-// else has changed, or where an object is gone: one that is made anew is another one.
-func (s *snapshot) rulesChanged(now *snapshot) (changed []stored, possible bool) {
+// simple is what Undo can put back. What is new has no content.
+type simple struct {
+	rules     []stored
+	workloads []stored
+	doomed    map[types.UID]bool // workloads as they are now
+}
+
+// simplyChanged are the objects to put back. It is not possible where anything but rules and workloads has changed, or
+// where a rule is gone: one that is made anew is another one.
+func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) {
+	changed.doomed = map[types.UID]bool{}
 	was, is := byName(s.Objects), byName(now.Objects)
 	for name, o := range was {
 		found, there := is[name]
+		same := there && o.unstructured().GetUID() == found.unstructured().GetUID()
 		switch {
-		case there && len(compare(o, found)) == 0:
-		case there && rule(o) && o.unstructured().GetUID() == found.unstructured().GetUID():
-			changed = append(changed, o)
+		case there && len(compare(o, found)) == 0 && (same || !workload(o)):
+		case rule(o) && same:
+			changed.rules = append(changed.rules, o)
+		case workload(o) && remakable(o):
+			changed.workloads = append(changed.workloads, o)
+			if there {
+				changed.doomed[found.unstructured().GetUID()] = true
+			}
 		default:
-			return nil, false
+			return simple{}, false
 		}
 	}
 	for name, o := range is {
 		if _, known := was[name]; known {
 			continue
 		}
-		if !rule(o) {
-			return nil, false
+		nothing := stored{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}
+		switch {
+		case rule(o):
+			changed.rules = append(changed.rules, nothing)
+		case workload(o):
+			changed.workloads = append(changed.workloads, nothing)
+			changed.doomed[o.unstructured().GetUID()] = true
+		default:
+			return simple{}, false
 		}
-		changed = append(changed, stored{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name})
 	}
 	return changed, true
 }
 
 func rule(o stored) bool {
 	return slices.Contains([]string{"services", "networkpolicies", "roles", "rolebindings", "poddisruptionbudgets"}, o.Resource.Resource)
+}
+
+func workload(o stored) bool { return singular(o.Resource) != "" }
+
+// remakable tells whether a workload that is made anew from its object is what it was: without earlier revisions, and
+// without claims that hold data.
+func remakable(o stored) bool {
+	revision := o.unstructured().GetAnnotations()["deployment.kubernetes.io/revision"]
+	return (revision == "" || revision == "1") && len(claimsOf(o)) == 0
+}
+
+func (s simple) restoreRules(ctx context.Context, c *check.Cluster) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, o := range s.rules {
+		group.Go(func() error {
+			_, err := o.restore(ctx, c)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// remake deletes the workloads as they are, with all they own, makes them anew as they were, and waits for the lab.
+func (s simple) remake(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
+	for _, ns := range l.Namespaces {
+		if err := s.clear(ctx, c, ns); err != nil {
+			return err
+		}
+	}
+	for _, o := range s.workloads {
+		if o.Object == nil {
+			continue
+		}
+		if _, err := o.restore(ctx, c); err != nil {
+			return err
+		}
+	}
+	return ready(ctx, c, l)
+}
+
+// clear deletes the doomed workloads of a namespace and their pods, and waits until they are gone.
+func (s simple) clear(ctx context.Context, c *check.Cluster, ns string) error {
+	sweep := &sweep{c: c, ns: ns, began: time.Now(), notes: &notes{}}
+	var resources []schema.GroupVersionResource
+	for _, name := range []string{"deployments", "statefulsets", "daemonsets", "replicasets"} {
+		resources = append(resources, schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: name})
+	}
+	resources = append(resources, schema.GroupVersionResource{Version: "v1", Resource: "pods"})
+	return wait{what: "workloads to be gone", limit: emptying}.until(ctx, func() (bool, error) {
+		left := 0
+		for _, gvr := range resources { // owners before what they own
+			list, err := c.Dynamic.Resource(gvr).Namespace(ns).List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return false, fmt.Errorf("listing %s: %w", gvr.GroupResource(), err)
+			}
+			for _, u := range list.Items {
+				if !s.owns(&u) {
+					continue
+				}
+				s.doomed[u.GetUID()] = true
+				left++
+				if err := sweep.remove(ctx, store(gvr, &u)); err != nil {
+					return false, err
+				}
+			}
+		}
+		return left == 0, nil
+	})
+}
+
+// owns tells whether an object is doomed, or what controls it is.
+func (s simple) owns(u *unstructured.Unstructured) bool {
+	return s.doomed[u.GetUID()] || slices.ContainsFunc(u.GetOwnerReferences(), func(o metav1.OwnerReference) bool {
+		return o.Controller != nil && *o.Controller && s.doomed[o.UID]
+	})
 }

@@ -1,12 +1,15 @@
 package stage
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
 )
 
-func TestUndoIsForRulesOnly(t *testing.T) {
+func TestUndoIsForWhatIsSimple(t *testing.T) {
 	t.Parallel()
 	service := objectOf(t, "services", "{metadata: {name: tea, uid: a}, spec: {type: ClusterIP}}")
 	other := objectOf(t, "services", "{metadata: {name: tea, uid: a}, spec: {type: NodePort}}")
@@ -14,30 +17,43 @@ func TestUndoIsForRulesOnly(t *testing.T) {
 	policy := objectOf(t, "networkpolicies", "{metadata: {name: shut, uid: c}}")
 	web := objectOf(t, "deployments", "{metadata: {name: web, uid: d}, spec: {replicas: 2}}")
 	scaled := objectOf(t, "deployments", "{metadata: {name: web, uid: d}, spec: {replicas: 0}}")
+	webAnew := objectOf(t, "deployments", "{metadata: {name: web, uid: f}, spec: {replicas: 2}}")
+	second := objectOf(t, "deployments", "{metadata: {name: web, uid: d, annotations: {deployment.kubernetes.io/revision: '2'}}, spec: {replicas: 3}}")
+	ledger := objectOf(t, "statefulsets", "{metadata: {name: ledger, uid: g}, spec: {replicas: 2, volumeClaimTemplates: [{metadata: {name: data}}]}}")
+	ledgerScaled := objectOf(t, "statefulsets", "{metadata: {name: ledger, uid: g}, spec: {replicas: 1, volumeClaimTemplates: [{metadata: {name: data}}]}}")
 	pod := objectOf(t, "pods", "{metadata: {name: stray, uid: e}}")
 	for _, test := range []struct {
 		name     string
 		was, now []stored
 		want     []string
+		doomed   []types.UID
 		possible bool
 	}{
-		{"nothing", []stored{service, web}, []stored{web, service}, nil, true},
-		{"a rule that is other", []stored{service, web}, []stored{other, web}, []string{"services/tea in namespace shop"}, true},
-		{"a rule that is new", []stored{web}, []stored{web, policy}, []string{"networkpolicies/shut in namespace shop"}, true},
-		{"a rule that is gone", []stored{service, web}, []stored{web}, nil, false},
-		{"a rule that was made anew", []stored{service}, []stored{anew}, nil, false},
-		{"a workload that is other", []stored{service, web}, []stored{other, scaled}, nil, false},
-		{"a pod that is new", []stored{web}, []stored{web, pod}, nil, false},
+		{"nothing", []stored{service, web}, []stored{web, service}, nil, nil, true},
+		{"a rule that is other", []stored{service, web}, []stored{other, web}, []string{"services/tea in namespace shop"}, nil, true},
+		{"a rule that is new", []stored{web}, []stored{web, policy}, []string{"networkpolicies/shut in namespace shop"}, nil, true},
+		{"a rule that is gone", []stored{service, web}, []stored{web}, nil, nil, false},
+		{"a rule that was made anew", []stored{service}, []stored{anew}, nil, nil, false},
+		{"a workload that is other", []stored{service, web}, []stored{other, scaled}, []string{"services/tea in namespace shop", "deployments/web in namespace shop"}, []types.UID{"d"}, true},
+		{"a workload that is new", []stored{service}, []stored{service, web}, []string{"deployments/web in namespace shop"}, []types.UID{"d"}, true},
+		{"a workload that is gone", []stored{web}, nil, []string{"deployments/web in namespace shop"}, nil, true},
+		{"a workload that was made anew", []stored{web}, []stored{webAnew}, []string{"deployments/web in namespace shop"}, []types.UID{"f"}, true},
+		{"a workload with a past", []stored{second}, []stored{web}, nil, nil, false},
+		{"a workload with claims", []stored{ledger}, []stored{ledgerScaled}, nil, nil, false},
+		{"a pod that is new", []stored{web}, []stored{web, pod}, nil, nil, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			changed, possible := (&snapshot{Objects: test.was}).rulesChanged(&snapshot{Objects: test.now})
+			changed, possible := (&snapshot{Objects: test.was}).simplyChanged(&snapshot{Objects: test.now})
 			var got []string
-			for _, o := range changed {
+			for _, o := range slices.Concat(changed.rules, changed.workloads) {
 				got = append(got, o.String())
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" || possible != test.possible {
 				t.Errorf("possible %t, %s", possible, diff)
+			}
+			if diff := cmp.Diff(test.doomed, slices.Collect(maps.Keys(changed.doomed))); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}

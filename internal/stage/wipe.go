@@ -78,11 +78,15 @@ func awaited(gvr schema.GroupVersionResource) bool {
 // returns the resources to look at again.
 func (s *sweep) round(ctx context.Context, all []schema.GroupVersionResource) ([]schema.GroupVersionResource, error) {
 	var doomed, pods []stored
+	events := false
 	err := listAll(ctx, s.c, s.ns, all, func(gvr schema.GroupVersionResource, items []unstructured.Unstructured) {
 		for i := range items {
 			o := stored{gvr, s.ns, items[i].GetName(), items[i].Object}
 			switch {
 			case kept(gvr, o.Name):
+			case gvr.Resource == "events":
+				// They are many, and each has two groups that it is listed in.
+				events = events || gvr.Group == ""
 			case gvr.Resource == "pods":
 				pods = append(pods, o)
 			default:
@@ -92,6 +96,12 @@ func (s *sweep) round(ctx context.Context, all []schema.GroupVersionResource) ([
 	})
 	if err != nil {
 		return nil, err
+	}
+	if events {
+		err := s.c.Kube.CoreV1().Events(s.ns).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("deleting the events of namespace %s: %w", s.ns, err)
+		}
 	}
 	for _, objects := range [][]stored{doomed, pods} {
 		group, ctx := errgroup.WithContext(ctx)

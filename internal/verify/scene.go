@@ -29,8 +29,8 @@ type Scene interface {
 	Grade(ctx context.Context, quick bool) (report.Report, error)
 	// Reset puts the lab back, or on with other values, and returns what is not as it was when those were new.
 	Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, error)
-	// Undo is a quick Reset where few and simple objects have changed, and no grade has changed anything, and tells whether
-	// that is so. The cluster may take a moment to follow.
+	// Undo is a quick Reset where simple objects have changed, and nothing that no object shows, and tells whether that is
+	// so. The cluster may take a moment to follow.
 	Undo(ctx context.Context) (bool, error)
 	Stop(ctx context.Context) error
 	// Answers returns an error when the cluster does not answer at all: then an error says nothing about the lab.
@@ -63,8 +63,8 @@ type scene struct {
 	lab    *lab.Lab
 	first  stage.Attempt // as a learner would find it
 	before stage.Attempt // as this one does: the same, made anew by each reset
-	// changed tells that a check has changed the cluster since then, maybe in what no object shows.
-	changed bool
+	// marked tells that since then something may have been changed that no object shows.
+	marked bool
 }
 
 func (s *scene) options() stage.Options {
@@ -84,11 +84,12 @@ func (s *scene) Start(ctx context.Context, l *lab.Lab) error {
 		return err
 	}
 	s.before, err = stage.Recorded(ctx, s.ground.Cluster, l.Name)
-	s.first, s.changed = s.before, false
+	s.first, s.marked = s.before, false
 	return err
 }
 
 func (s *scene) Perform(ctx context.Context, step stage.Step) error {
+	s.marked = s.marked || step.Run != "" // a script may do anything that a learner can
 	return stage.Perform(ctx, s.ground.Cluster, s.lab, step, s.ground.Runner)
 }
 
@@ -96,7 +97,7 @@ func (s *scene) Grade(ctx context.Context, quick bool) (report.Report, error) {
 	graded := *s.ground.Cluster
 	graded.Baseline = s.before.Baseline
 	graded.Answer = func(string) (string, bool) { return "", false }
-	g := grade.Grader{Kinds: s.ground.Kinds, Cluster: &graded, Recognise: true, Changing: func() { s.changed = true }}
+	g := grade.Grader{Kinds: s.ground.Kinds, Cluster: &graded, Recognise: true, Changing: func(c check.Check) { s.marked = s.marked || check.Marks(c) }}
 	running, enough := context.WithCancel(ctx)
 	defer enough()
 	if quick {
@@ -126,7 +127,7 @@ func (s *scene) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, erro
 	if err != nil {
 		return nil, err
 	}
-	s.before, s.changed = now, false
+	s.before, s.marked = now, false
 	if anew {
 		s.first = now
 		return nil, nil
@@ -135,10 +136,12 @@ func (s *scene) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, erro
 }
 
 func (s *scene) Undo(ctx context.Context) (bool, error) {
-	if s.changed {
+	if s.marked {
 		return false, nil
 	}
-	return s.before.Undo(ctx, s.ground.Cluster, s.lab)
+	before, undone, err := s.before.Undo(ctx, s.ground.Cluster, s.lab)
+	s.before = before
+	return undone, err
 }
 
 func (s *scene) Stop(ctx context.Context) error {
