@@ -161,7 +161,7 @@ func secondOpinion(t *testing.T, s *site.Site, l *lab.Lab, change *stage.Step, t
 	return asked
 }
 
-// putBack undoes a state in place, or with a reset where it is more than rules.
+// putBack undoes a state in place, or with a reset where it is not simple.
 func putBack(t *testing.T, s *site.Site, l *lab.Lab) {
 	t.Helper()
 	ctx := context.Background()
@@ -169,7 +169,7 @@ func putBack(t *testing.T, s *site.Site, l *lab.Lab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	undone, err := before.Undo(ctx, s.Cluster, l)
+	_, undone, err := before.Undo(ctx, s.Cluster, l)
 	if err == nil && !undone {
 		o := s.Options(nil, nil)
 		o.Own = false

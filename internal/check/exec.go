@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
@@ -108,6 +110,8 @@ func (e execCheck) one(ctx context.Context, c *Cluster, p *corev1.Pod) error {
 	}
 	f := &Failure{Look: e.look(p, container), More: out.lines()}
 	switch {
+	case errors.Is(err, errNotRunning):
+		return e.absent(ctx, c, p, container)
 	case errors.Is(err, errNoCommand):
 		f.Is, f.Want = fmt.Sprintf("container %s of pod %s has no command %s", container, p.Name, e.run[0]), "one that can be run"
 	case err != nil:
@@ -118,6 +122,27 @@ func (e execCheck) one(ctx context.Context, c *Cluster, p *corev1.Pod) error {
 		f.Is, f.Want = fmt.Sprintf("%s in pod %s writes %q", e.command(), p.Name, brief(out.stdout)), "output that "+e.stdout.String()
 	default:
 		return nil
+	}
+	return f
+}
+
+// absent is about a container that did not run when it was to run something: it is between two starts, or its pod has
+// gone.
+func (e execCheck) absent(ctx context.Context, c *Cluster, p *corev1.Pod, container string) error {
+	f := &Failure{
+		Is: fmt.Sprintf("container %s of pod %s does not run", container, p.Name), Settling: true,
+		Look: fmt.Sprintf("kubectl -n %s describe pod %s", p.Namespace, p.Name),
+	}
+	now, err := c.Kube.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		f.Is, f.Look = fmt.Sprintf("pod %s has gone", p.Name), e.in.look()
+	case err != nil:
+		return fmt.Errorf("reading pod %s: %w", p.Name, err)
+	default:
+		if why := stuck(now); why != "" {
+			f.Is, f.Settling = f.Is+" ("+why+")", false
+		}
 	}
 	return f
 }
@@ -162,11 +187,14 @@ func (o output) lines() []string { return lastLines(o.stdout + "\n" + o.stderr) 
 // errNoCommand says that the image does not have the command.
 var errNoCommand = errors.New("no such command")
 
+// errNotRunning says that there is no container to run it in at the moment.
+var errNotRunning = errors.New("the container does not run")
+
 // maxCommandOutput bounds what is kept of each of a command's streams.
 const maxCommandOutput = 1 << 20
 
-// command runs argv in a container with the owner's rights. err is trouble with the stream, or errNoCommand; a command
-// that ran and failed has an exit code.
+// command runs argv in a container with the owner's rights. err is trouble with the stream, errNoCommand or
+// errNotRunning; a command that ran and failed has an exit code.
 func (c *Cluster) command(ctx context.Context, p *corev1.Pod, container string, argv ...string) (output, error) {
 	req := c.Owner.Kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Container: container, Command: argv, Stdout: true, Stderr: true}, scheme.ParameterCodec)
@@ -182,8 +210,11 @@ func (c *Cluster) command(ctx context.Context, p *corev1.Pod, container string, 
 		return out, nil
 	}
 	if err != nil {
-		if notThere(err, argv[0]) {
+		switch {
+		case notThere(err, argv[0]):
 			return out, errNoCommand
+		case notRunning(err):
+			return out, fmt.Errorf("%w: %w", errNotRunning, err)
 		}
 		return out, fmt.Errorf("running a command in pod %s: %w", p.Name, err)
 	}
@@ -195,6 +226,13 @@ func notThere(err error, command string) bool {
 	text := err.Error()
 	return strings.Contains(text, command) && (strings.Contains(text, "executable file not found") ||
 		strings.Contains(text, "no such file or directory") || strings.Contains(text, "permission denied"))
+}
+
+// notRunning reads the kubelet's words for a container that has not started or has ended, and the API server's for a pod
+// that has gone.
+func notRunning(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "container not found (") || strings.Contains(text, "pods \"") && strings.Contains(text, "not found")
 }
 
 // capped keeps the beginning of what is written to it and lets the rest go by, so that the command can end.

@@ -82,3 +82,29 @@ func TestNotThere(t *testing.T) {
 		}
 	}
 }
+
+// A container that is between two starts has nothing to say yet. One that is stuck never will.
+func TestAContainerThatDoesNotRun(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		`unable to upgrade streaming request: websocket: bad handshake (500 Internal Server Error): container not found ("web")`: true,
+		`unable to upgrade connection: pods "web-1" not found`:                                                                   true,
+		`dial tcp 10.0.0.1:10250: connect: connection refused`:                                                                   false,
+	} {
+		if got := notRunning(errors.New(text)); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+	starting, looping := pod("web-1", "10.0.0.2", "app=web"), pod("web-2", "10.0.0.3", "app=web")
+	looping.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
+	gone := pod("web-3", "10.0.0.4", "app=web")
+	c, _, _ := clusterOf(starting, looping)
+	e := mustCompile(t, `exec: {in: {pods: app=web}, run: [id]}`).(execCheck)
+	for p, want := range map[*corev1.Pod]verdict{
+		starting: {failure: "container main of pod web-1 does not run", settling: true},
+		looping:  {failure: "container main of pod web-2 does not run (container main of pod web-2: CrashLoopBackOff)"},
+		gone:     {failure: "pod web-3 has gone", settling: true},
+	} {
+		want.check(t, e.absent(t.Context(), c, p, "main"))
+	}
+}

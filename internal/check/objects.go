@@ -128,16 +128,27 @@ func overdueContainer(p *corev1.Pod) string {
 	if p.Status.Phase != corev1.PodRunning || p.DeletionTimestamp != nil {
 		return ""
 	}
+	var unready time.Time // since when
 	for _, cond := range p.Status.Conditions {
+		if cond.Type != corev1.ContainersReady {
+			continue
+		}
 		// It was ready a moment ago, or just is.
-		if cond.Type == corev1.ContainersReady && (cond.Status == corev1.ConditionTrue || time.Since(cond.LastTransitionTime.Time) < overdue) {
+		if unready = cond.LastTransitionTime.Time; cond.Status == corev1.ConditionTrue || time.Since(unready) < overdue {
 			return ""
 		}
 	}
 	for _, s := range p.Status.ContainerStatuses {
 		i := slices.IndexFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == s.Name })
-		// One that is not started has a startup probe going on, which ends by itself.
-		if s.Ready || s.State.Running == nil || i < 0 || s.Started == nil || !*s.Started {
+		if s.Ready || s.State.Running == nil || i < 0 || s.Started == nil {
+			continue
+		}
+		// One that is not started has a startup probe going on, which ends by itself, one way or the other.
+		if !*s.Started {
+			if last := s.LastTerminationState.Terminated; neverStarted(p.Spec.Containers[i].StartupProbe, last, unready) {
+				return fmt.Sprintf("container %s of pod %s was killed after %s: its startup probe had not passed",
+					s.Name, p.Name, last.FinishedAt.Sub(last.StartedAt.Time))
+			}
 			continue
 		}
 		least := overdue
@@ -175,4 +186,14 @@ func podReady(p *corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// neverStarted tells whether the last run of a container took as long as its startup probe allows, and did not get ready
+// in that time.
+func neverStarted(probe *corev1.Probe, last *corev1.ContainerStateTerminated, unready time.Time) bool {
+	if probe == nil || last == nil || unready.After(last.StartedAt.Time) {
+		return false
+	}
+	allowed := time.Duration(probe.InitialDelaySeconds+probe.PeriodSeconds*(probe.FailureThreshold-1)) * time.Second
+	return last.FinishedAt.Sub(last.StartedAt.Time) >= allowed
 }

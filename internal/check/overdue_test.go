@@ -26,6 +26,17 @@ func idle(name, ip string, ran time.Duration, probe *corev1.Probe, labels ...str
 	return p
 }
 
+// restarted is a pod whose container has a startup probe of ten seconds going on. It began its last run at that time.
+func restarted(began, ran time.Duration) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Containers[0].StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 10}
+		start := time.Now().Add(began)
+		s := &p.Status.ContainerStatuses[0]
+		s.Started = new(bool)
+		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(start), FinishedAt: metav1.NewTime(start.Add(ran))}
+	}
+}
+
 // A pod that runs and is not ready is waited for as long as its probe takes, and no longer.
 func TestPodsThatAreOverdue(t *testing.T) {
 	t.Parallel()
@@ -44,6 +55,9 @@ func TestPodsThatAreOverdue(t *testing.T) {
 		{name: "longer than its probe takes", ran: 51 * time.Second, probe: slow, want: waits},
 		{name: "ready a moment ago", ran: time.Minute, change: func(p *corev1.Pod) { p.Status.Conditions[1].LastTransitionTime = metav1.Now() }},
 		{name: "its startup probe goes on", ran: time.Minute, change: func(p *corev1.Pod) { p.Status.ContainerStatuses[0].Started = new(bool) }},
+		{name: "its startup probe never passed", ran: time.Minute, change: restarted(-50*time.Second, 10*time.Second), want: "container main of pod web was killed after 10s: its startup probe had not passed"},
+		{name: "it crashed before its startup probe gave up", ran: time.Minute, change: restarted(-50*time.Second, 5*time.Second)},
+		{name: "it was ready in its last run, and starts again", ran: time.Minute, change: restarted(-time.Hour, time.Hour-time.Minute)},
 		{name: "it starts again", ran: time.Minute, change: func(p *corev1.Pod) { p.Status.ContainerStatuses[0].State = corev1.ContainerState{} }},
 		{name: "its containers are ready, a gate is not", ran: time.Minute, change: func(p *corev1.Pod) { p.Status.Conditions[1].Status = corev1.ConditionTrue }},
 	} {

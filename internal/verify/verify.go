@@ -30,7 +30,7 @@ const (
 	// DefaultParallel is how many labs are proved at once: more fight for the processors of a small machine.
 	DefaultParallel = 2
 	// DefaultAlone is how many times a lab is set up at most that is proved alone: the slowest ones wait most of the time.
-	DefaultAlone = 4
+	DefaultAlone = 3
 )
 
 // A Verifier proves labs on one cluster.
