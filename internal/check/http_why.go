@@ -49,9 +49,8 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 	if err == nil {
 		link = c.knock(ctx, link)
 	}
-	// What is broken for certain stays so, whoever arrives behind it.
-	f.Settling = (link == nil || link.Guess || link.Settling) && h.arriving(ctx, c)
-	f.explained(link, err)
+	f.Settling = (link == nil || !link.Lasting) && h.arriving(ctx, c)
+	f = f.explained(link, err)
 	// An alias of a name outside, and no such name: had the cluster's DNS not heard of the alias yet, it would by now.
 	if link != nil && link.Leaves && o.Result.OfDNS() && time.Since(c.lastChange(ctx, h.Objects())) >= calm {
 		f.certain = !f.Settling

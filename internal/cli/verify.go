@@ -63,8 +63,7 @@ shop-twin-2, …; -o json has what each state took.`,
 	f.BoolVar(&o.noCache, "no-cache", false, "Prove labs again that were proved already")
 	f.IntVar(&o.repeat, "repeat", 1, "Rounds of the untouched state and the solutions; mistakes are tried in the first")
 	f.StringVar(&o.generated, "generated", strconv.Itoa(verify.DefaultGenerate), "How many wrong answers to make up for each lab, or all")
-	f.IntVar(&o.parallel, "parallel", 0, fmt.Sprintf(
-		"Labs to prove at once, or how often to set up one that is alone, at most; 0 means %d, and %d", verify.DefaultParallel, verify.DefaultAlone))
+	f.IntVar(&o.parallel, "parallel", verify.DefaultParallel, "Labs to prove at once, or how often to set up one that is alone, at most")
 	f.DurationVar(&o.limit, "limit", verify.DefaultLimit, "How long one step may take, such as a script or a grade")
 	f.StringVar(&o.changed, "only-changed", "", "Only labs that have changed since this git revision; all when the grader or the images have")
 	f.StringVar(&o.record, "record", "", "Write what was proved to this file, for the catalogue's page")
@@ -77,8 +76,8 @@ func (o *verifyOptions) run(ctx context.Context, d *deps, names []string) error 
 	if err != nil {
 		return err
 	}
-	if o.repeat < 1 || o.parallel < 0 || o.limit <= 0 {
-		return usageErrorf("--repeat and --limit want at least 1, and --parallel no less than 0")
+	if o.repeat < 1 || o.parallel < 1 || o.limit <= 0 {
+		return usageErrorf("--repeat, --parallel and --limit want at least 1")
 	}
 	if o.changed != "" && len(names) > 0 {
 		return usageErrorf("--only-changed chooses the labs itself: name none")
@@ -105,7 +104,7 @@ func (o *verifyOptions) run(ctx context.Context, d *deps, names []string) error 
 		ground := verify.Ground{Cluster: s.Cluster, Kinds: check.Builtin(), Runner: s.Home.Scripts(), Own: s.Own}
 		v := verify.Verifier{
 			Kinds: check.Builtin(), Scene: ground.Scene, Enforced: s.Own, Repeat: o.repeat, Generate: generate,
-			Parallel: o.scenes(len(labs)), Limit: o.limit, Patience: verify.DefaultPatience, Now: d.now, Observe: watchProof(d),
+			Parallel: o.parallel, Limit: o.limit, Patience: verify.DefaultPatience, Now: d.now, Observe: watchProof(d),
 		}
 		version, err := s.Owner.Kube.Discovery().ServerVersion()
 		if err != nil {
@@ -140,17 +139,6 @@ func (o *verifyOptions) run(ctx context.Context, d *deps, names []string) error 
 		return exitStatus(code)
 	}
 	return nil
-}
-
-// scenes is how many there are at once.
-func (o *verifyOptions) scenes(labs int) int {
-	switch {
-	case o.parallel > 0:
-		return o.parallel
-	case labs == 1:
-		return verify.DefaultAlone
-	}
-	return verify.DefaultParallel
 }
 
 // generate reads --generated.

@@ -101,7 +101,7 @@ func (k *walk) verdict(allowed bool, at Peer, is string) *Verdict {
 	if at.Pod != nil {
 		look = fmt.Sprintf("kubectl -n %s describe networkpolicies", at.Pod.Namespace)
 	}
-	return &Verdict{allowed, *k.broken(at.words(at.namespace()), look, "%s", is)}
+	return &Verdict{allowed, *k.broken(at.words(at.namespace()), look, "%s", is).lasting()}
 }
 
 // crossing is a connection in words.

@@ -23,6 +23,8 @@ type Link struct {
 	// Guess tells that nothing certain is broken: what containers declare speaks for this, or the chain leaves for a
 	// name outside of what is followed.
 	Guess bool
+	// Lasting tells that the link does not come to hold by pods that are on their way.
+	Lasting bool
 	// Leaves tells of a Guess whose chain leads to a name outside of the cluster.
 	Leaves bool
 	// Doors are what a Guess takes for shut. Who can send packets can find out.
@@ -81,6 +83,12 @@ func (k *walk) guess(object, look, format string, args ...any) *Link {
 func (k *walk) settling(object, look, format string, args ...any) *Link {
 	l := k.broken(object, look, format, args...)
 	l.Settling = true
+	return l
+}
+
+// lasting marks a link that no pod on its way can make hold.
+func (l *Link) lasting() *Link {
+	l.Lasting = true
 	return l
 }
 

@@ -132,10 +132,10 @@ func (k *walk) hasPort(_ context.Context, r *route) (*Link, error) {
 	}
 	if int32(r.asked) > 0 && slices.Contains(others, portName(int32(r.asked), corev1.ProtocolUDP)) {
 		return k.broken(r.object(), r.look("service/"+r.svc.Name),
-			"%s has no port %d for TCP: it has %s", r.object(), r.asked, and(others...)), nil
+			"%s has no port %d for TCP: it has %s", r.object(), r.asked, and(others...)).lasting(), nil
 	}
 	return k.broken(r.object(), r.look("service/"+r.svc.Name),
-		"%s has no port %d: it has %s", r.object(), r.asked, and(others...)), nil
+		"%s has no port %d: it has %s", r.object(), r.asked, and(others...)).lasting(), nil
 }
 
 // portName writes a port; TCP goes without saying.

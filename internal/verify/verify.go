@@ -27,10 +27,9 @@ const (
 	DefaultPatience = 8 * time.Second
 	// DefaultGenerate is how many wrong answers are made up for each lab.
 	DefaultGenerate = 6
-	// DefaultParallel is how many labs are proved at once: more fight for the processors of a small machine.
-	DefaultParallel = 2
-	// DefaultAlone is how many times a lab is set up at most that is proved alone: the slowest ones wait most of the time.
-	DefaultAlone = 3
+	// DefaultParallel is how many scenes there are at once: with fewer, two processors wait for pods half of the time; with
+	// more, the scenes wait for each other.
+	DefaultParallel = 3
 )
 
 // A Verifier proves labs on one cluster.

@@ -1,0 +1,113 @@
+//go:build e2e
+
+package stage
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kindlab-dev/kindlab/internal/check"
+	"github.com/kindlab-dev/kindlab/internal/lab"
+)
+
+// What has changed is as it was, and what has not runs on.
+func TestUndo(t *testing.T) {
+	c, l := realCluster(t), bakery(t)
+	o := Options{Params: map[string]string{"port": "31000"}, Steps: told{t}}
+	t.Cleanup(func() {
+		if err := Stop(context.WithoutCancel(t.Context()), c, l, o); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, kube, ns := t.Context(), c.Owner.Kube, l.Namespaces[0]
+	if err := Start(ctx, c, l, o); err != nil {
+		t.Fatal(err)
+	}
+	first, err := Recorded(ctx, c, l.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := podsBy(t, c, ns)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	front, err := kube.AppsV1().Deployments(ns).Get(ctx, "front", metav1.GetOptions{})
+	must(err)
+	stray := front.DeepCopy()
+	stray.ObjectMeta = metav1.ObjectMeta{Name: "stray"}
+	stray.Spec.Selector.MatchLabels, stray.Spec.Template.Labels = map[string]string{"app": "stray"}, map[string]string{"app": "stray"}
+	_, err = kube.AppsV1().Deployments(ns).Create(ctx, stray, metav1.CreateOptions{})
+	must(err)
+	must(kube.AppsV1().Deployments(ns).Delete(ctx, "front", metav1.DeleteOptions{}))
+	_, err = kube.AppsV1().Deployments(ns).Patch(ctx, "oven", types.MergePatchType,
+		[]byte(`{"spec":{"replicas":2,"template":{"spec":{"hostname":"hot"}}}}`), metav1.PatchOptions{})
+	must(err)
+	_, err = kube.CoreV1().Services(ns).Patch(ctx, "front", types.MergePatchType, []byte(`{"spec":{"selector":{"app":"nobody"}}}`), metav1.PatchOptions{})
+	must(err)
+	all := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "all"}}
+	_, err = kube.NetworkingV1().NetworkPolicies(ns).Create(ctx, all, metav1.CreateOptions{})
+	must(err)
+
+	second, undone, err := first.Undo(ctx, c, l)
+	if err != nil || !undone {
+		t.Fatalf("undone is %t, %v", undone, err)
+	}
+	same(t, c, l, first)
+	same(t, c, l, second)
+	recorded, err := Recorded(ctx, c, l.Name)
+	must(err)
+	same(t, c, l, recorded)
+	for _, name := range []string{"front", "oven"} {
+		d, err := kube.AppsV1().Deployments(ns).Get(ctx, name, metav1.GetOptions{})
+		must(err)
+		for whose, baseline := range map[string]check.Baseline{"the attempt": second.Baseline, "the record": recorded.Baseline} {
+			known := baseline.Object(appsv1.SchemeGroupVersion.WithResource("deployments"), ns, name)
+			if known == nil || known.GetUID() != d.UID {
+				t.Errorf("%s does not know deployment %s as it is", whose, name)
+			}
+		}
+		if err := (check.Rollout{Ref: lab.Ref{Namespace: ns, Kind: "deployment", Name: name}}).Run(ctx, c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	after := podsBy(t, c, ns)
+	if got := slices.Sorted(maps.Keys(after)); !slices.Equal(got, []string{"batch", "db", "front", "oven"}) {
+		t.Errorf("pods of %v", got)
+	}
+	for name, runsOn := range map[string]bool{"batch": true, "db": true, "front": false, "oven": false} {
+		if kept := slices.Equal(before[name], after[name]); kept != runsOn || len(after[name]) != 1 {
+			t.Errorf("pods of %s were %v and are %v", name, before[name], after[name])
+		}
+	}
+
+	// What holds data, or a past, is for a reset.
+	_, err = kube.AppsV1().StatefulSets(ns).Patch(ctx, "db", types.MergePatchType, []byte(`{"spec":{"replicas":0}}`), metav1.PatchOptions{})
+	must(err)
+	if _, undone, err = second.Undo(ctx, c, l); err != nil || undone {
+		t.Errorf("a StatefulSet with claims: undone is %t, %v", undone, err)
+	}
+}
+
+// podsBy are the UIDs of a namespace's pods by their label app.
+func podsBy(t *testing.T, c *check.Cluster, ns string) map[string][]types.UID {
+	t.Helper()
+	list, err := c.Owner.Kube.CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string][]types.UID{}
+	for _, p := range list.Items {
+		found[p.Labels["app"]] = append(found[p.Labels["app"]], p.UID)
+	}
+	return found
+}
