@@ -73,6 +73,9 @@ func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 	theirs.Labels, theirs.Endpoints[0].Addresses = map[string]string{"kubernetes.io/service-name": "cakes"}, []string{"10.0.0.4"}
 	away := alias.DeepCopy()
 	away.Spec.ExternalName = "bread.example"
+	young := pod("oven-3", "10.0.0.5", "app=oven")
+	young.Spec.Containers = []corev1.Container{{Name: "oven"}}
+	young.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "oven", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}}}
 	none := fromOvens("None")
 	// Each pod but the till's, and the till when it asks them.
 	says := func(toItself string) func(probe.Job) probe.Outcome {
@@ -105,6 +108,7 @@ func TestWhatIsCertainIsNotWaitedFor(t *testing.T) {
 		{"an alias of what is not there", "http", "its name leads to bread.example", []runtime.Object{away}, fixed(ends(dial.NXDomain)), false},
 		{"the wrong body, whoever is asked", "body", `with "rye"`, []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, says("rye"), false},
 		{"the wrong body, and no pod has it any more", "body", `with "rye"`, []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, says("barley"), true},
+		{"the wrong body, from pods that may be warming up", "body", `with "rye"`, []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80), young}, says("rye"), true},
 		{"the wrong body, and a pod has the right one", "body", `with "rye"`, []runtime.Object{fromOvens("10.96.0.9"), slice(true, 80)}, says("wheat"), true},
 		{"the address that the name has", "address", "resolves to 10.96.0.9", []runtime.Object{fromOvens("10.96.0.9")}, fixed(leads("10.96.0.9")), false},
 		{"an address that the name has no more", "address", "resolves to 10.96.0.8", []runtime.Object{fromOvens("10.96.0.9")}, fixed(leads("10.96.0.8")), true},

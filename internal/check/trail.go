@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -79,12 +80,20 @@ func (h httpCheck) allAnswerWrong(ctx context.Context, c *Cluster, saw probe.Out
 	}
 	jobs := make([]probe.Job, len(doors))
 	for i, d := range doors {
+		if !saysWhenReady(&d.Pod) && time.Since(startedLast(&d.Pod)) < maxPatience {
+			return false // it may still be warming up
+		}
 		jobs[i] = h.request(origin{job: jobFrom(d.Pod)})
 		jobs[i].Host, jobs[i].Port = d.Pod.Status.PodIP, d.Port
 	}
 	all := c.Prober.Probe(ctx, jobs)
 	known := slices.ContainsFunc(all, func(o probe.Outcome) bool { return o.Status == saw.Status && o.Body == saw.Body })
 	return known && !slices.ContainsFunc(all, func(o probe.Outcome) bool { return o.Result != dial.OK || h.right(o, nil) })
+}
+
+// saysWhenReady tells whether each of a pod's containers has a probe that tells when it does its work.
+func saysWhenReady(p *corev1.Pod) bool {
+	return !slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe == nil && c.StartupProbe == nil })
 }
 
 // leadsOnlyTo tells that every pod which the Service selects may answer, so that no wrong one can be on its way into

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,8 +18,8 @@ import (
 )
 
 // Undo puts back what has changed since the baseline, where that is simple, and tells whether it was. Rules, such as
-// Services and network policies, which hold no state and run nothing, are changed back; workloads are made anew, with
-// their pods; all else runs on, where a Reset makes everything anew. It returns the attempt as it is now. Where it
+// Services and network policies, which hold no state and run nothing, are changed back; what is new goes; workloads are
+// made anew, with their pods; all else runs on, where a Reset makes everything anew. It returns the attempt as it is now. Where it
 // returns false, the lab needs a Reset: anything else has changed, or was left half undone. It does not wait until what
 // follows rules has followed, and does not see what happened inside containers.
 func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attempt, bool, error) {
@@ -48,13 +49,16 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 			return a, false, err
 		}
 	}
-	if now, err = capture(ctx, c, l, all, false); err != nil {
-		return a, false, err
-	}
-	if len(r.After.differences(now)) > 0 {
+	err = wait{what: "lab " + l.Name + " to be as it was", limit: following}.until(ctx, func() (bool, error) {
+		now, err = capture(ctx, c, l, all, false)
+		return err == nil && len(r.After.differences(now)) == 0, err
+	})
+	switch {
+	case errors.Is(err, errWaited):
 		return a, false, nil
-	}
-	if !remade {
+	case err != nil:
+		return a, false, err
+	case !remade:
 		return a, true, nil
 	}
 	r.After = now
@@ -64,6 +68,9 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 	return Attempt{Params: a.Params, Baseline: now, record: r}, true, nil
 }
 
+// following is how long what was deleted may take to go: a claim goes after the pods that used it.
+const following = 5 * time.Second
+
 // simple is what Undo can put back. What is new has no content.
 type simple struct {
 	rules     []stored
@@ -71,8 +78,8 @@ type simple struct {
 	doomed    map[types.UID]bool // workloads as they are now
 }
 
-// simplyChanged are the objects to put back. It is not possible where anything but rules and workloads has changed, or
-// where a rule is gone: one that is made anew is another one.
+// simplyChanged are the objects to put back. It is not possible where anything but rules and workloads has changed, as
+// pods may have read it, or where a rule is gone: one that is made anew is another one.
 func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) {
 	changed.doomed = map[types.UID]bool{}
 	was, is := byName(s.Objects), byName(now.Objects)
@@ -98,9 +105,9 @@ func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) 
 		}
 		nothing := stored{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}
 		switch {
-		case rule(o):
+		case rule(o), passive(o):
 			changed.rules = append(changed.rules, nothing)
-		case workload(o):
+		case workload(o), o.Resource.Resource == "pods":
 			changed.workloads = append(changed.workloads, nothing)
 			changed.doomed[o.unstructured().GetUID()] = true
 		default:
@@ -112,6 +119,11 @@ func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) 
 
 func rule(o stored) bool {
 	return slices.Contains([]string{"services", "networkpolicies", "roles", "rolebindings", "poddisruptionbudgets"}, o.Resource.Resource)
+}
+
+// passive are objects that only pods which name them make use of.
+func passive(o stored) bool {
+	return slices.Contains([]string{"configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims"}, o.Resource.Resource)
 }
 
 func workload(o stored) bool { return singular(o.Resource) != "" }

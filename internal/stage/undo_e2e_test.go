@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -56,6 +57,12 @@ func TestUndo(t *testing.T) {
 	must(err)
 	all := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "all"}}
 	_, err = kube.NetworkingV1().NetworkPolicies(ns).Create(ctx, all, metav1.CreateOptions{})
+	must(err)
+
+	_, err = kube.CoreV1().ConfigMaps(ns).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "note"}}, metav1.CreateOptions{})
+	must(err)
+	lonely := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "lonely", Labels: map[string]string{"app": "lonely"}}, Spec: stray.Spec.Template.Spec}
+	_, err = kube.CoreV1().Pods(ns).Create(ctx, lonely, metav1.CreateOptions{})
 	must(err)
 
 	second, undone, err := first.Undo(ctx, c, l)

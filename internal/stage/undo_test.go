@@ -22,6 +22,10 @@ func TestUndoIsForWhatIsSimple(t *testing.T) {
 	ledger := objectOf(t, "statefulsets", "{metadata: {name: ledger, uid: g}, spec: {replicas: 2, volumeClaimTemplates: [{metadata: {name: data}}]}}")
 	ledgerScaled := objectOf(t, "statefulsets", "{metadata: {name: ledger, uid: g}, spec: {replicas: 1, volumeClaimTemplates: [{metadata: {name: data}}]}}")
 	pod := objectOf(t, "pods", "{metadata: {name: stray, uid: e}}")
+	podLabelled := objectOf(t, "pods", "{metadata: {name: stray, uid: e, labels: {a: b}}}")
+	recipe := objectOf(t, "configmaps", "{metadata: {name: recipe, uid: h}, data: {a: b}}")
+	recipeRead := objectOf(t, "configmaps", "{metadata: {name: recipe, uid: h}, data: {a: c}}")
+	job := objectOf(t, "jobs", "{metadata: {name: job, uid: i}}")
 	for _, test := range []struct {
 		name     string
 		was, now []stored
@@ -40,7 +44,11 @@ func TestUndoIsForWhatIsSimple(t *testing.T) {
 		{"a workload that was made anew", []stored{web}, []stored{webAnew}, []string{"deployments/web in namespace shop"}, []types.UID{"f"}, true},
 		{"a workload with a past", []stored{second}, []stored{web}, nil, nil, false},
 		{"a workload with claims", []stored{ledger}, []stored{ledgerScaled}, nil, nil, false},
-		{"a pod that is new", []stored{web}, []stored{web, pod}, nil, nil, false},
+		{"a pod that is new", []stored{web}, []stored{web, pod}, []string{"pods/stray in namespace shop"}, []types.UID{"e"}, true},
+		{"a pod that is other", []stored{web, pod}, []stored{web, podLabelled}, nil, nil, false},
+		{"a ConfigMap that is new", []stored{web}, []stored{web, recipe}, []string{"configmaps/recipe in namespace shop"}, nil, true},
+		{"a ConfigMap that is other", []stored{recipe}, []stored{recipeRead}, nil, nil, false},
+		{"a Job that is new", nil, []stored{job}, nil, nil, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
