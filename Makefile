@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test build packages binary agent unit e2e race lint vuln bench conformance clean fmt schema catalogue verify
+.PHONY: help demo test build packages binary agent unit e2e repeat race lint vuln bench conformance clean fmt schema catalogue verify
 
 # Tools are pinned here and built into .bin, checked against the checksum database.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
@@ -46,9 +46,12 @@ race: agent ## Unit tests under the race detector
 e2e: build ## Tests on a real cluster (KINDLAB_E2E_CLUSTER names one to reuse)
 	@bash labs/e2e.sh
 
+repeat: build ## The right answers of every lab, ROUNDS times (20): no verdict may be wrong
+	@KINDLAB_E2E_ROUNDS=$(or $(ROUNDS),20) bash labs/e2e.sh repeat
+
 lint: .bin/golangci-lint ## Style, layering, mistakes
 	@test -z "$$(gofmt -l cmd internal labs manifests)" || { gofmt -l cmd internal labs manifests; exit 1; }
-	go vet -tags e2e ./...
+	go vet -tags e2e,repeat ./...
 	.bin/golangci-lint run ./...
 
 vuln: ## Known vulnerabilities in what the binary calls

@@ -2,7 +2,7 @@
 # Every test that needs a real cluster: first the labs, the kinds of checks, explanations, resets and faults, on one of
 # three nodes made here (or the one that KINDLAB_E2E_CLUSTER names), then the tests that make and break clusters of
 # their own with the same node image, and where that image was built here, the build. One after the other: few hosts
-# have room for two clusters.
+# have room for two clusters. With the word repeat, what labs should answer, KINDLAB_E2E_ROUNDS times, and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite() { go test -tags e2e -count=1 -p 1 -timeout 40m "$@"; }
@@ -16,6 +16,10 @@ down # what an interrupted run has left
 KINDLAB_E2E_IMAGE=$(bin/kindlab status --name "$KINDLAB_E2E_CLUSTER" --output json | sed -n 's/.*"image": "\(.*\)".*/\1/p')
 KINDLAB_E2E_KUBECONFIG=$(bin/kindlab status --name "$KINDLAB_E2E_CLUSTER" --output json | sed -n 's/.*"kubeconfig": "\(.*\)".*/\1/p')
 export KINDLAB_E2E_IMAGE KINDLAB_E2E_KUBECONFIG
+if [ "${1:-}" = repeat ]; then
+  suite -tags e2e,repeat -timeout 12h -v -run '^TestRepeats$' ./labs
+  exit
+fi
 suite ./internal/check/... ./internal/explain/... ./internal/stage/... ./internal/grade/... ./internal/verify/...
 suite -run '^TestCluster$' ./internal/cli/...
 suite -run '^TestScripts' ./internal/cluster/...

@@ -19,9 +19,9 @@ import (
 
 // Undo puts back what has changed since the baseline, where that is simple, and tells whether it was. Rules, such as
 // Services and network policies, which hold no state and run nothing, are changed back; what is new goes; workloads are
-// made anew, with their pods; all else runs on, where a Reset makes everything anew. It returns the attempt as it is now. Where it
-// returns false, the lab needs a Reset: anything else has changed, or was left half undone. It does not wait until what
-// follows rules has followed, and does not see what happened inside containers.
+// made anew, with their pods; all else runs on, where a Reset makes everything anew. It returns the attempt as it is
+// now. Where it returns false, the lab needs a Reset: something else has changed, or the cluster did not follow. It does
+// not wait until the network has followed, and does not see what happened inside containers.
 func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attempt, bool, error) {
 	c = asOwner(c)
 	r := a.record
