@@ -45,11 +45,13 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 			return err
 		}
 	}
+	// This first: a pod that arrives while the chain is walked would be missed by both.
+	arriving := h.arriving(ctx, c)
 	link, err := h.trail(ctx, c, from, o)
 	if err == nil {
 		link = c.knock(ctx, link)
 	}
-	f.Settling = (link == nil || !link.Lasting) && h.arriving(ctx, c)
+	f.Settling = arriving && (link == nil || !link.Lasting)
 	f = f.explained(link, err)
 	// An alias of a name outside, and no such name: had the cluster's DNS not heard of the alias yet, it would by now.
 	if link != nil && link.Leaves && o.Result.OfDNS() && time.Since(c.lastChange(ctx, h.Objects())) >= calm {

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
@@ -100,4 +102,34 @@ func TestServicesWhosePodsAreOnTheirWay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A pod that gets ready while the chain to it is walked is no broken link.
+func TestAPodThatArrivesWhileItIsLookedAt(t *testing.T) {
+	t.Parallel()
+	check := mustCompile(t, `http: {from: {pods: app=till}, url: "http://bread/hostname"}`)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		starting := idle("oven-1", "10.0.0.2", 5*time.Second, nil, "app=oven")
+		failed := &corev1.Event{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "oven-1.1"}, Reason: "Unhealthy", Message: "Readiness probe failed: refused",
+			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "oven-1", UID: starting.UID, FieldPath: "spec.containers{main}"}, LastTimestamp: metav1.Now(),
+		}
+		c, kube, _ := clusterOf(append(places(), pod("till-1", "10.0.0.1", "app=till"), starting, failed, fromOvens("10.96.0.9"), slice(false, 80),
+			&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})...)
+		walked := false
+		kube.PrependReactor("list", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			selector := a.(clienttesting.ListAction).GetListRestrictions().Labels.String()
+			walked = walked || selector == "" && a.GetNamespace() == "shop"
+			if !walked || selector != "app=oven" {
+				return false, nil, nil
+			}
+			return true, &corev1.PodList{Items: []corev1.Pod{*pod("oven-1", "10.0.0.2", "app=oven")}}, nil
+		})
+		c.Quick, c.Prober = true, &prober{answer: fixed(ends(dial.Refused))}
+		verdict{failure: "does not answer from pod till-1", settling: true}.check(t, check.Run(t.Context(), c))
+		if !walked {
+			t.Error("nobody walked the chain")
+		}
+	})
 }
