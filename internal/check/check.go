@@ -85,8 +85,8 @@ type Check interface {
 	Changes() bool
 }
 
-// Marks tells whether a check may change what no object shows, such as a file in a container. One that does not is an
-// interface{ Marks() bool } that says so.
+// Marks tells whether running a check may change what no object shows, such as a file in a container. A check that
+// changes the cluster is taken to, unless a method Marks of its own says no.
 func Marks(c Check) bool {
 	m, known := c.(interface{ Marks() bool })
 	return c.Changes() && (!known || m.Marks())

@@ -184,3 +184,23 @@ func TestGo(t *testing.T) {
 		t.Errorf("got %v, want a named check to be no word of its own", problems)
 	}
 }
+
+// Pods that were replaced show what happened to them; a file in a container does not.
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	const restart = `http: {from: {pods: app=till}, url: "http://bread/", during: {restart: deployment/oven}}`
+	for text, want := range map[string]bool{
+		"rollout: {of: deployment/oven}":                       false,
+		`http: {from: {pods: app=till}, url: "http://bread/"}`: false,
+		restart: false,
+		"exec: {in: {pods: app=oven}, run: [id]}":                         false,
+		"exec: {in: {pods: app=oven}, run: [id], changes: true}":          true,
+		"survives: {delete: pod/oven-0, folder: /data}":                   true,
+		"all: [{" + restart + "}, {rollout: {of: deployment/oven}}]":      false,
+		"any: [{exec: {in: {pods: app=oven}, run: [id], changes: true}}]": true,
+	} {
+		if got := Marks(mustCompile(t, text)); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+}

@@ -455,3 +455,28 @@ func TestInterruptedWhileSettling(t *testing.T) {
 		}
 	})
 }
+
+// Who undoes what a grade did has to know which checks changed the cluster, and those that were not reached did not.
+func TestChangesAreToldBeforeTheyAreMade(t *testing.T) {
+	t.Parallel()
+	touch := says("touch", nil)
+	touch.changes = true
+	for _, tt := range []struct {
+		name  string
+		first error
+		want  int
+	}{{"reached", nil, 1}, {"not reached", wrong(), 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			told := 0
+			g := Grader{Kinds: registry(says("look", tt.first), touch), Timeout: timeout, Changing: func(c check.Check) {
+				if told++; !c.Changes() {
+					t.Error("told of a check that only looks")
+				}
+			}}
+			if _, err := g.Run(t.Context(), &lab.Lab{Tasks: []lab.Task{{ID: "one", Checks: checks("look", "touch")}}}); err != nil || told != tt.want {
+				t.Errorf("told %d times, want %d (%v)", told, tt.want, err)
+			}
+		})
+	}
+}

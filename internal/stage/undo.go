@@ -73,9 +73,9 @@ const following = 5 * time.Second
 
 // simple is what Undo can put back. What is new has no content.
 type simple struct {
-	rules     []stored
-	workloads []stored
-	doomed    map[types.UID]bool // workloads as they are now
+	rules     []stored           // and what is new and runs nothing
+	workloads []stored           // to make anew, and to leave away
+	doomed    map[types.UID]bool // workloads and stray pods as they are now, and later what they own
 }
 
 // simplyChanged are the objects to put back. It is not possible where anything but rules and workloads has changed, as
