@@ -109,8 +109,11 @@ func (h httpCheck) arriving(ctx context.Context, c *Cluster) bool {
 	}
 	list, err := c.Kube.CoreV1().Pods(svc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String()})
 	return err == nil && slices.ContainsFunc(list.Items, func(p corev1.Pod) bool {
-		return p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed &&
-			!podReady(&p) && stuck(&p) == ""
+		if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed || podReady(&p) {
+			return false
+		}
+		why, err := c.stuck(ctx, &p)
+		return why == "" && err == nil
 	})
 }
 

@@ -84,8 +84,12 @@ func (p *podSet) running(ctx context.Context, c *Cluster) ([]corev1.Pod, error) 
 		case pod.DeletionTimestamp != nil:
 		case pod.Status.Phase == corev1.PodRunning && pod.Status.PodIP != "":
 			found = append(found, pod)
-		case pod.Status.Phase == corev1.PodPending && stuck(&pod) == "":
-			coming = true
+		case pod.Status.Phase == corev1.PodPending:
+			why, err := c.stuck(ctx, &pod)
+			if err != nil {
+				return nil, err
+			}
+			coming = coming || why == ""
 		}
 	}
 	if len(found) == 0 {
@@ -98,7 +102,7 @@ func (p *podSet) running(ctx context.Context, c *Cluster) ([]corev1.Pod, error) 
 	return found, nil
 }
 
-// stuck returns why a pod will not get ready by waiting, or "".
+// stuck returns why a pod will not get ready by waiting, as far as its status says it, or "".
 func stuck(p *corev1.Pod) string {
 	for _, s := range append(slices.Clone(p.Status.InitContainerStatuses), p.Status.ContainerStatuses...) {
 		if w := s.State.Waiting; w != nil {

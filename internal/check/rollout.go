@@ -182,11 +182,12 @@ func (r Rollout) progress(ctx context.Context, c *Cluster) (progress, error) {
 		if err != nil {
 			return progress{}, err
 		}
-		p := progress{want: 1, updated: 1, replica: 1, stuck: stuck(pod)}
+		p := progress{want: 1, updated: 1, replica: 1}
 		if podReady(pod) {
 			p.ready = 1
 		}
-		return p, nil
+		p.stuck, err = c.stuck(ctx, pod)
+		return p, err
 	}
 }
 
@@ -261,7 +262,11 @@ func (r Rollout) waiting(ctx context.Context, c *Cluster, p progress, f *Failure
 			if list.Items[i].DeletionTimestamp != nil || old {
 				continue
 			}
-			if s := stuck(&list.Items[i]); s != "" {
+			s, err := c.stuck(ctx, &list.Items[i])
+			if err != nil {
+				return err
+			}
+			if s != "" {
 				why = append(why, s)
 				f.Look = fmt.Sprintf("kubectl -n %s describe pods -l '%s'", r.Ref.Namespace, p.pods)
 			}

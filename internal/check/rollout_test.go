@@ -41,6 +41,16 @@ func unready(reason string) *corev1.Pod {
 	return p
 }
 
+// mounting is a pod that has a node and waits for its volume, a ConfigMap.
+func mounting(optional bool) *corev1.Pod {
+	p := unready("ContainerCreating")
+	p.Spec.NodeName = "node-1"
+	p.Spec.Volumes = []corev1.Volume{{Name: "pages", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+		LocalObjectReference: corev1.LocalObjectReference{Name: "pages"}, Optional: &optional,
+	}}}}
+	return p
+}
+
 func zero(d *appsv1.Deployment) {
 	d.Spec.Replicas = new(int32)
 	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 3}
@@ -107,6 +117,21 @@ func TestRollout(t *testing.T) {
 		{"old ones are still there", "{of: deployment/web}", []runtime.Object{deployment(func(d *appsv1.Deployment) { d.Status.Replicas = 3 })}, verdict{failure: "deployment/web still has 3 replicas, want 2", settling: true}},
 		{"stuck on its image", "{of: deployment/web}", []runtime.Object{deployment(behind), unready("ImagePullBackOff")}, verdict{failure: "(container main of pod web-1: ImagePullBackOff), want 2"}},
 		{"stuck without a node", "{of: deployment/web}", []runtime.Object{deployment(behind), unschedulable}, verdict{failure: "(pod web-1 cannot be scheduled: 0/3 nodes are available)"}},
+		{"stuck without its ConfigMap", "{of: deployment/web}", []runtime.Object{deployment(behind), mounting(false)}, verdict{failure: "(pod web-1 waits for ConfigMap pages, which does not exist in namespace shop)"}},
+		{"its ConfigMap may be missing", "{of: deployment/web}", []runtime.Object{deployment(behind), mounting(true)}, verdict{failure: "1 ready", settling: true}},
+		{"its ConfigMap is there", "{of: deployment/web}", []runtime.Object{deployment(behind), mounting(false), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "pages"}}}, verdict{failure: "1 ready", settling: true}},
+		{"stuck without its Secret", "{of: deployment/web}", []runtime.Object{deployment(behind), func() *corev1.Pod {
+			p := mounting(true)
+			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "all", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+				Sources: []corev1.VolumeProjection{{Secret: &corev1.SecretProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "key"}}}},
+			}}})
+			return p
+		}()}, verdict{failure: "(pod web-1 waits for Secret key, which does not exist in namespace shop)"}},
+		{"its ConfigMap was there when it began", "{of: deployment/web}", []runtime.Object{deployment(behind), func() *corev1.Pod {
+			p := mounting(false)
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "first", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+			return p
+		}()}, verdict{failure: "1 ready", settling: true}},
 		{"another's pod is stuck", "{of: deployment/web}", []runtime.Object{deployment(behind), func() *corev1.Pod {
 			p := unready("CrashLoopBackOff")
 			p.Labels["app"] = "db"
