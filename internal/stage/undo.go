@@ -12,6 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/csaupgrade"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
 	"github.com/kindlab-dev/kindlab/internal/lab"
@@ -138,10 +141,7 @@ func remakable(o stored) bool {
 func (s simple) restoreRules(ctx context.Context, c *check.Cluster) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, o := range s.rules {
-		group.Go(func() error {
-			_, err := o.restore(ctx, c)
-			return err
-		})
+		group.Go(func() error { return o.reinstate(ctx, c) })
 	}
 	return group.Wait()
 }
@@ -157,11 +157,36 @@ func (s simple) remake(ctx context.Context, c *check.Cluster, l *lab.Lab) error 
 		if o.Object == nil {
 			continue
 		}
-		if _, err := o.restore(ctx, c); err != nil {
+		if err := o.reinstate(ctx, c); err != nil {
 			return err
 		}
 	}
 	return ready(ctx, c, l)
+}
+
+// reinstate restores an object, and its fields as applied ones, as the lab's setup made them: a field that was written
+// otherwise would stay when a step applies the object without it, and so would the entry of a list beside its successor.
+func (s stored) reinstate(ctx context.Context, c *check.Cluster) error {
+	if changed, err := s.restore(ctx, c); err != nil || !changed || s.Object == nil {
+		return err
+	}
+	api := s.api(c)
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		now, err := api.Get(ctx, s.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		patch, err := csaupgrade.UpgradeManagedFieldsPatch(now, sets.New(manager), manager)
+		if err != nil || patch == nil {
+			return err
+		}
+		_, err = api.Patch(ctx, s.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: manager})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("restoring whose the fields of %s are: %w", s, err)
+	}
+	return nil
 }
 
 // clear deletes the doomed workloads of a namespace and their pods, and waits until they are gone.

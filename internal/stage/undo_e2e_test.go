@@ -65,6 +65,9 @@ func TestUndo(t *testing.T) {
 	_, err = kube.CoreV1().Pods(ns).Create(ctx, lonely, metav1.CreateOptions{})
 	must(err)
 
+	other := Step{Manifests: []lab.File{{Path: "made up", Content: otherPorts}}}
+	must(Perform(ctx, c, l, other, nil))
+
 	second, undone, err := first.Undo(ctx, c, l)
 	if err != nil || !undone {
 		t.Fatalf("undone is %t, %v", undone, err)
@@ -97,6 +100,20 @@ func TestUndo(t *testing.T) {
 		}
 	}
 
+	// What is applied next takes the place of what was there, as it does after a reset.
+	must(Perform(ctx, c, l, other, nil))
+	svc, err := kube.CoreV1().Services(ns).Get(ctx, "front", metav1.GetOptions{})
+	must(err)
+	oven, err := kube.AppsV1().Deployments(ns).Get(ctx, "oven", metav1.GetOptions{})
+	must(err)
+	if ports := oven.Spec.Template.Spec.Containers[0].Ports; len(ports) != 1 || len(svc.Spec.Ports) != 1 {
+		t.Errorf("ports of the Deployment are %v and of the Service %v, want one each", ports, svc.Spec.Ports)
+	}
+	if second, undone, err = second.Undo(ctx, c, l); err != nil || !undone {
+		t.Fatalf("once more: undone is %t, %v", undone, err)
+	}
+	same(t, c, l, first)
+
 	// What holds data, or a past, is for a reset.
 	_, err = kube.AppsV1().StatefulSets(ns).Patch(ctx, "db", types.MergePatchType, []byte(`{"spec":{"replicas":0}}`), metav1.PatchOptions{})
 	must(err)
@@ -104,6 +121,24 @@ func TestUndo(t *testing.T) {
 		t.Errorf("a StatefulSet with claims: undone is %t, %v", undone, err)
 	}
 }
+
+// otherPorts has a port each in place of that of the setup. Lists of ports are merged by what they hold.
+const otherPorts = `
+{apiVersion: v1, kind: Service, metadata: {name: front}, spec: {type: NodePort, selector: {app: front}, ports: [{port: 81, targetPort: 8080}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: oven}
+spec:
+  selector: {matchLabels: {app: oven}}
+  template:
+    metadata: {labels: {app: oven}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: main, image: "registry.k8s.io/e2e-test-images/agnhost:2.66.1", imagePullPolicy: IfNotPresent,
+        args: [netexec, --http-port=8080], ports: [{containerPort: 8081}],
+        readinessProbe: {httpGet: {path: /readyz, port: 8080}, periodSeconds: 1}}]
+`
 
 // podsBy are the UIDs of a namespace's pods by their label app.
 func podsBy(t *testing.T, c *check.Cluster, ns string) map[string][]types.UID {
