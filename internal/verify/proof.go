@@ -215,7 +215,7 @@ func mistakeNotShown(m lab.Mistake) func(report.Report) bool {
 }
 
 // look performs steps and grades what came of them. A grade that tells of what was there before, because a wrong answer
-// has not shown yet, is made again while patience lasts: nothing else is a second time.
+// has not shown yet, is made again while patience lasts, and once at least: nothing else is a second time.
 func (p *proof) look(ctx context.Context, name string, quick bool, early func(report.Report) bool, steps []stage.Step) (r report.Report, phase Phase, err error) {
 	for _, step := range steps {
 		err := p.timed(ctx, Perform, name, func(ctx context.Context) error { return p.scene.Perform(ctx, step) })
@@ -223,12 +223,14 @@ func (p *proof) look(ctx context.Context, name string, quick bool, early func(re
 			return r, Perform, err
 		}
 	}
-	for pause, waited := p.Patience/16, time.Duration(0); ; pause, waited = 2*pause, waited+pause {
+	performed := p.Now()
+	for pause := p.Patience / 16; ; pause *= 2 {
 		err = p.timed(ctx, Grade, name, func(ctx context.Context) (err error) {
 			r, err = p.scene.Grade(ctx, quick)
 			return err
 		})
-		if err != nil || early == nil || !early(r) || waited+pause > p.Patience || pause == 0 {
+		again := pause == p.Patience/16 || p.Now().Sub(performed)+pause <= p.Patience
+		if err != nil || early == nil || !early(r) || pause == 0 || !again {
 			return r, Grade, err
 		}
 		select {
