@@ -35,27 +35,36 @@ func TestRepeats(t *testing.T) {
 		all[i].Mistakes = nil
 	}
 	v := prover(s, 0)
-	v.Parallel = verify.DefaultParallel
-	graded, wrong := map[string]bool{}, 0
-	round := 0
+	v.Parallel, v.Repeat = verify.DefaultParallel, rounds
+	began := time.Now()
+	graded, wrong, ended := 0, 0, 0
 	v.Observe = func(e verify.Event) {
-		if e.What == verify.Spent && e.Phase == verify.Grade {
-			graded[fmt.Sprint(round, e.Lab, e.Step)] = true
+		switch {
+		case e.What == verify.Spent && e.Phase == verify.Grade:
+			graded++
+		case e.What == verify.Found:
+			wrong++
+			fmt.Fprintf(os.Stderr, "wrong: %+v\n", *e.Finding)
+		case e.What == verify.Ended:
+			ended++
+			fmt.Fprintf(os.Stderr, "%d of %d labs, the last %s: %d states graded, %d findings, %s\n",
+				ended, len(all), e.Lab, graded, wrong, time.Since(began).Round(time.Second))
 		}
 	}
-	for round = 1; round <= rounds; round++ {
-		began := time.Now()
-		r, err := v.Run(t.Context(), all, all)
-		if err != nil {
-			t.Fatal(err)
+	r, err := v.Run(t.Context(), all, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0
+	for _, l := range all {
+		want += rounds * (1 + len(l.Solutions))
+	}
+	if graded != want {
+		t.Errorf("%d states graded, want %d", graded, want)
+	}
+	for _, l := range r.Labs {
+		for _, f := range l.Findings {
+			t.Errorf("%+v", f)
 		}
-		for _, l := range r.Labs {
-			for _, f := range l.Findings {
-				wrong++
-				t.Errorf("round %d: %+v", round, f)
-				fmt.Fprintf(os.Stderr, "round %d: %+v\n", round, f)
-			}
-		}
-		fmt.Fprintf(os.Stderr, "round %d of %d: %d states graded, %d findings, %s\n", round, rounds, len(graded), wrong, time.Since(began).Round(time.Second))
 	}
 }
