@@ -71,7 +71,7 @@ func (h httpCheck) shared(ctx context.Context, c *Cluster, origins []origin, ans
 	if err != nil {
 		return probe.Outcome{}, err
 	}
-	of, n := 0, 0
+	answered, of, n := map[string]int{}, 0, 0
 	for more := h.share.requests(); ; more = min(n, mostRequests-n) {
 		jobs, owners := h.requests(origins, (more+len(origins)-1)/len(origins))
 		for len(jobs) > 0 {
@@ -82,6 +82,7 @@ func (h httpCheck) shared(ctx context.Context, c *Cluster, origins []origin, ans
 			}
 			for _, o := range out {
 				n++
+				answered[o.Body]++
 				if slices.Contains(counted, o.Body) {
 					of++
 				}
@@ -99,5 +100,6 @@ func (h httpCheck) shared(ctx context.Context, c *Cluster, origins []origin, ans
 		Is: fmt.Sprintf("%d of %d answers at %s (%.0f %%) come from pods with labels %s",
 			of, n, h.url, 100*float64(of)/float64(n), h.share.Of.Pods),
 		Want: fmt.Sprintf("%d to %d %%", h.share.Between[0], h.share.Between[1]), Look: h.look(),
+		certain: h.splits(ctx, c, counted, answered),
 	}
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -171,6 +172,56 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 					time.Sleep(maxPatience - calm)
 				}
 				verdict{}.check(t, check.Run(t.Context(), c))
+			})
+		})
+	}
+}
+
+// A share that is wrong by the API is told at once. One that is not, or that the pods behind the Service do not explain,
+// may be the network's lag.
+func TestAShareThatFollowsIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	const text = `http: {from: {pods: app=till}, url: "http://bread/", share: {of: {pods: app=oven}, between: [10, 30]}}`
+	for _, tt := range []struct {
+		name   string
+		mills  int // behind the Service, beside one oven
+		answer func(probe.Job) probe.Outcome
+		atOnce bool
+	}{
+		{"one of two", 1, turns("oven-1", "mill-1"), true},
+		{"one of two, and only one answers", 1, turns("oven-1"), false},
+		{"one of two, and another one answers", 1, turns("oven-1", "mill-1", "mill-9"), false},
+		{"one of four, and half of the answers", 3, turns("oven-1", "mill-1", "oven-1", "mill-2", "oven-1", "mill-3"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			check := mustCompile(t, text)
+			synctest.Test(t, func(t *testing.T) {
+				at := metav1.Now()
+				bread := service("bread", "10.96.0.9", 80)
+				bread.Spec.Ports[0].TargetPort = intstr.FromInt32(8080)
+				bread.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &at}}
+				bread.Spec.Selector = map[string]string{"sells": "bread"}
+				endpoints := slice(true, 8080)
+				seller := func(p *corev1.Pod) *corev1.Pod {
+					p.Labels["sells"] = "bread"
+					p.Spec.Containers = []corev1.Container{{Name: "main", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+					return p
+				}
+				oven := seller(pod("oven-1", "10.0.0.2", "app=oven"))
+				objects := slices.Concat(places(), clusterNames(), []runtime.Object{bread, endpoints, bakers()[0], oven})
+				for i := range tt.mills {
+					mill := seller(pod(fmt.Sprintf("mill-%d", i+1), fmt.Sprintf("10.0.0.%d", i+10), "app=mill"))
+					objects = append(objects, mill)
+					endpoints.Endpoints = append(endpoints.Endpoints, discoveryv1.Endpoint{Addresses: []string{mill.Status.PodIP}})
+				}
+				c, _, _ := clusterOf(objects...)
+				c.Prober = &prober{answer: tt.answer}
+				began := time.Now()
+				verdict{failure: "want 10 to 30 %"}.check(t, check.Run(t.Context(), c))
+				if took := time.Since(began); tt.atOnce != (took < time.Second) {
+					t.Errorf("told after %s", took)
+				}
 			})
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/kindlab-dev/kindlab/internal/explain"
 	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
@@ -61,21 +62,11 @@ func (h httpCheck) leadsTo(ctx context.Context, c *Cluster, name string) bool {
 // allAnswerWrong tells whether every pod behind the URL gives a wrong answer to itself, where no rule of the network stands
 // between, and one of them the answer that was seen, which is not that of a pod on its way out.
 func (h httpCheck) allAnswerWrong(ctx context.Context, c *Cluster, saw probe.Outcome) bool {
-	svc, err := h.find(ctx, c)
-	if err != nil || svc == nil || h.replica != "" || h.by != nil {
+	if h.by != nil {
 		return false
 	}
-	port := h.port
-	for _, p := range svc.Spec.Ports {
-		if h.outside && int(p.NodePort) == h.port {
-			port = int(p.Port)
-		}
-	}
-	if svc, err = c.walker().Target(ctx, svc); err != nil || svc == nil {
-		return false
-	}
-	doors, err := c.walker().Behind(ctx, svc, port)
-	if err != nil || len(doors) == 0 {
+	doors := h.doors(ctx, c)
+	if len(doors) == 0 {
 		return false
 	}
 	jobs := make([]probe.Job, len(doors))
@@ -89,6 +80,44 @@ func (h httpCheck) allAnswerWrong(ctx context.Context, c *Cluster, saw probe.Out
 	all := c.Prober.Probe(ctx, jobs)
 	known := slices.ContainsFunc(all, func(o probe.Outcome) bool { return o.Status == saw.Status && o.Body == saw.Body })
 	return known && !slices.ContainsFunc(all, func(o probe.Outcome) bool { return o.Result != dial.OK || h.right(o, nil) })
+}
+
+// splits tells whether by the API the answers are divided as wrongly as they were: they came from every ready pod behind the
+// URL and from no other, and of these pods too many or too few count.
+func (h httpCheck) splits(ctx context.Context, c *Cluster, counted []string, answered map[string]int) bool {
+	doors := h.doors(ctx, c)
+	of := 0
+	for _, d := range doors {
+		if answered[d.Pod.Name] == 0 {
+			return false
+		}
+		if slices.Contains(counted, d.Pod.Name) {
+			of++
+		}
+	}
+	return len(doors) > 0 && len(doors) == len(answered) && !h.share.inside(of, len(doors))
+}
+
+// doors are those of the ready pods behind the URL, as far as that can be told.
+func (h httpCheck) doors(ctx context.Context, c *Cluster) []explain.Door {
+	svc, err := h.find(ctx, c)
+	if err != nil || svc == nil || h.replica != "" {
+		return nil
+	}
+	port := h.port
+	for _, p := range svc.Spec.Ports {
+		if h.outside && int(p.NodePort) == h.port {
+			port = int(p.Port)
+		}
+	}
+	if svc, err = c.walker().Target(ctx, svc); err != nil || svc == nil {
+		return nil
+	}
+	doors, err := c.walker().Behind(ctx, svc, port)
+	if err != nil {
+		return nil
+	}
+	return doors
 }
 
 // saysWhenReady tells whether each of a pod's containers has a probe that tells when it does its work.
