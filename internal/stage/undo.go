@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -21,8 +23,8 @@ import (
 )
 
 // Undo puts back what has changed since the baseline, where that is simple, and tells whether it was. Rules, such as
-// Services and network policies, which hold no state and run nothing, are changed back; what is new goes; workloads are
-// made anew, with their pods; all else runs on, where a Reset makes everything anew. It returns the attempt as it is
+// Services and network policies, which hold no state and run nothing, are changed back, and so is how many replicas a
+// Deployment has; what is new goes; other workloads are made anew, with their pods; all else runs on, where a Reset makes everything anew. It returns the attempt as it is
 // now. Where it returns false, the lab needs a Reset: something else has changed, or the cluster did not follow. It does
 // not wait until the network has followed, and does not see what happened inside containers.
 func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attempt, bool, error) {
@@ -47,10 +49,14 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 		return a, false, err
 	}
 	remade := len(changed.workloads) > 0
-	if remade {
-		if err := changed.remake(ctx, c, l); err != nil {
-			return a, false, err
-		}
+	switch {
+	case remade:
+		err = changed.remake(ctx, c, l)
+	case changed.scaled:
+		err = errors.Join(ready(ctx, c, l), departed(ctx, c, l))
+	}
+	if err != nil {
+		return a, false, err
 	}
 	err = wait{what: "lab " + l.Name + " to be as it was", limit: following}.until(ctx, func() (bool, error) {
 		now, err = capture(ctx, c, l, all, false)
@@ -76,7 +82,8 @@ const following = 5 * time.Second
 
 // simple is what Undo can put back. What is new has no content.
 type simple struct {
-	rules     []stored           // and what is new and runs nothing
+	rules     []stored           // and scaled Deployments, and what is new and runs nothing
+	scaled    bool               // there are such Deployments
 	workloads []stored           // to make anew, and to leave away
 	doomed    map[types.UID]bool // workloads and stray pods as they are now, and later what they own
 }
@@ -88,11 +95,13 @@ func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) 
 	was, is := byName(s.Objects), byName(now.Objects)
 	for name, o := range was {
 		found, there := is[name]
-		same := there && o.unstructured().GetUID() == found.unstructured().GetUID()
+		same := there && o.unstructured().GetUID() == found.unstructured().GetUID() && revision(o) == revision(found)
 		switch {
 		case there && len(compare(o, found)) == 0 && (same || !workload(o)):
 		case rule(o) && same:
 			changed.rules = append(changed.rules, o)
+		case same && scaled(o, found):
+			changed.rules, changed.scaled = append(changed.rules, o), true
 		case workload(o) && remakable(o):
 			changed.workloads = append(changed.workloads, o)
 			if there {
@@ -134,8 +143,18 @@ func workload(o stored) bool { return singular(o.Resource) != "" }
 // remakable tells whether a workload that is made anew from its object is what it was: without earlier revisions, and
 // without claims that hold data.
 func remakable(o stored) bool {
-	revision := o.unstructured().GetAnnotations()["deployment.kubernetes.io/revision"]
-	return (revision == "" || revision == "1") && len(claimsOf(o)) == 0
+	return revision(o) == "1" && len(claimsOf(o)) == 0
+}
+
+// revision counts the changes of a Deployment's template, also those that were taken back.
+func revision(o stored) string {
+	return cmp.Or(o.unstructured().GetAnnotations()["deployment.kubernetes.io/revision"], "1") // its controller may not have counted yet
+}
+
+// scaled tells whether nothing of a Deployment has changed but how many pods it has: all of them are the same.
+func scaled(was, is stored) bool {
+	differences := compare(was, is)
+	return singular(was.Resource) == "deployment" && len(differences) == 1 && differences[0].Path == "spec.replicas"
 }
 
 func (s simple) restoreRules(ctx context.Context, c *check.Cluster) error {
@@ -216,6 +235,22 @@ func (s simple) clear(ctx context.Context, c *check.Cluster, ns string) error {
 			}
 		}
 		return left == 0, nil
+	})
+}
+
+// departed waits until the pods that are on their way out have gone: they may still answer.
+func departed(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
+	return wait{what: "pods to be gone", limit: emptying}.until(ctx, func() (bool, error) {
+		for _, ns := range l.Namespaces {
+			list, err := c.Kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return false, fmt.Errorf("listing pods: %w", err)
+			}
+			if slices.ContainsFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }) {
+				return false, nil
+			}
+		}
+		return true, nil
 	})
 }
 

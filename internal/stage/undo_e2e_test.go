@@ -114,6 +114,21 @@ func TestUndo(t *testing.T) {
 	}
 	same(t, c, l, first)
 
+	// How many replicas there are is changed back where the Deployment runs.
+	third := second
+	before = podsBy(t, c, ns)
+	for _, replicas := range []string{"2", "0"} {
+		_, err = kube.AppsV1().Deployments(ns).Patch(ctx, "batch", types.MergePatchType, []byte(`{"spec":{"replicas":`+replicas+`}}`), metav1.PatchOptions{})
+		must(err)
+		if third, undone, err = third.Undo(ctx, c, l); err != nil || !undone {
+			t.Fatalf("scaled to %s: undone is %t, %v", replicas, undone, err)
+		}
+		same(t, c, l, first)
+		if now := podsBy(t, c, ns); len(now["batch"]) != 1 || !slices.Equal(now["oven"], before["oven"]) {
+			t.Errorf("scaled to %s: pods were %v and are %v", replicas, before, now)
+		}
+	}
+
 	// What holds data, or a past, is for a reset.
 	_, err = kube.AppsV1().StatefulSets(ns).Patch(ctx, "db", types.MergePatchType, []byte(`{"spec":{"replicas":0}}`), metav1.PatchOptions{})
 	must(err)

@@ -18,7 +18,10 @@ func TestUndoIsForWhatIsSimple(t *testing.T) {
 	web := objectOf(t, "deployments", "{metadata: {name: web, uid: d}, spec: {replicas: 2}}")
 	scaled := objectOf(t, "deployments", "{metadata: {name: web, uid: d}, spec: {replicas: 0}}")
 	webAnew := objectOf(t, "deployments", "{metadata: {name: web, uid: f}, spec: {replicas: 2}}")
+	scaledAndMore := objectOf(t, "deployments", "{metadata: {name: web, uid: d}, spec: {replicas: 0, paused: true}}")
 	second := objectOf(t, "deployments", "{metadata: {name: web, uid: d, annotations: {deployment.kubernetes.io/revision: '2'}}, spec: {replicas: 3}}")
+	secondScaled := objectOf(t, "deployments", "{metadata: {name: web, uid: d, annotations: {deployment.kubernetes.io/revision: '2'}}, spec: {replicas: 1}}")
+	third := objectOf(t, "deployments", "{metadata: {name: web, uid: d, annotations: {deployment.kubernetes.io/revision: '3'}}, spec: {replicas: 2}}")
 	ledger := objectOf(t, "statefulsets", "{metadata: {name: ledger, uid: g}, spec: {replicas: 2, volumeClaimTemplates: [{metadata: {name: data}}]}}")
 	ledgerScaled := objectOf(t, "statefulsets", "{metadata: {name: ledger, uid: g}, spec: {replicas: 1, volumeClaimTemplates: [{metadata: {name: data}}]}}")
 	pod := objectOf(t, "pods", "{metadata: {name: stray, uid: e}}")
@@ -38,11 +41,14 @@ func TestUndoIsForWhatIsSimple(t *testing.T) {
 		{"a rule that is new", []stored{web}, []stored{web, policy}, []string{"networkpolicies/shut in namespace shop"}, nil, true},
 		{"a rule that is gone", []stored{service, web}, []stored{web}, nil, nil, false},
 		{"a rule that was made anew", []stored{service}, []stored{anew}, nil, nil, false},
-		{"a workload that is other", []stored{service, web}, []stored{other, scaled}, []string{"services/tea in namespace shop", "deployments/web in namespace shop"}, []types.UID{"d"}, true},
+		{"a Deployment that is scaled", []stored{service, web}, []stored{service, scaled}, []string{"deployments/web in namespace shop"}, nil, true},
+		{"a Deployment with a past that is scaled", []stored{second}, []stored{secondScaled}, []string{"deployments/web in namespace shop"}, nil, true},
+		{"a workload that is other", []stored{service, web}, []stored{other, scaledAndMore}, []string{"services/tea in namespace shop", "deployments/web in namespace shop"}, []types.UID{"d"}, true},
 		{"a workload that is new", []stored{service}, []stored{service, web}, []string{"deployments/web in namespace shop"}, []types.UID{"d"}, true},
 		{"a workload that is gone", []stored{web}, nil, []string{"deployments/web in namespace shop"}, nil, true},
 		{"a workload that was made anew", []stored{web}, []stored{webAnew}, []string{"deployments/web in namespace shop"}, []types.UID{"f"}, true},
 		{"a workload with a past", []stored{second}, []stored{web}, nil, nil, false},
+		{"a workload that was changed and changed back", []stored{web}, []stored{third}, []string{"deployments/web in namespace shop"}, []types.UID{"d"}, true},
 		{"a workload with claims", []stored{ledger}, []stored{ledgerScaled}, nil, nil, false},
 		{"a pod that is new", []stored{web}, []stored{web, pod}, []string{"pods/stray in namespace shop"}, []types.UID{"e"}, true},
 		{"a pod that is other", []stored{web, pod}, []stored{web, podLabelled}, nil, nil, false},
