@@ -89,7 +89,10 @@ func (s *scene) Start(ctx context.Context, l *lab.Lab) error {
 }
 
 func (s *scene) Perform(ctx context.Context, step stage.Step) error {
-	s.marked = s.marked || step.Run != "" // a script may do anything that a learner can
+	if step.Run != "" {
+		script, err := s.lab.File(step.Run)
+		s.marked = s.marked || err != nil || !shown(script.Content)
+	}
 	return stage.Perform(ctx, s.ground.Cluster, s.lab, step, s.ground.Runner)
 }
 
