@@ -26,7 +26,8 @@ type proof struct {
 	round int
 	// hasty tells that the last state was undone in place: the network may still go by it for a moment.
 	hasty bool
-	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught.
+	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught. In a twin,
+	// any solution does: it is the twin that is in question.
 	sound bool
 	// In a twin nothing that seems wrong is told: doubts counts it, and the lab itself decides.
 	twin   bool
@@ -67,7 +68,7 @@ func (p *proof) run(ctx context.Context) (err error) {
 // first is the round in which wrong answers are tried, too. Twins begin as the lab does, and try what is left when it is
 // known to be solved; what they have doubts about is tried last, by the lab itself.
 func (p *proof) first(ctx context.Context) error {
-	rest := &tries{waiting: slices.Concat(p.others(), p.listed(), p.generated())}
+	rest := &tries{answers: p.others(), waiting: slices.Concat(p.listed(), p.generated())}
 	helped := p.helpers(ctx, rest)
 	err := p.untouched(ctx)
 	if err == nil {
@@ -120,7 +121,7 @@ func (p *proof) solution(ctx context.Context, i int) error {
 	s := p.lab.Solutions[i]
 	return p.state(ctx, "solution: "+s.Title, func(r report.Report) *complaint {
 		c := solved(r)
-		p.sound = p.sound || c == nil && i == original(p.lab)
+		p.sound = p.sound || c == nil && (p.twin || i == original(p.lab))
 		return c
 	}, stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run})
 }

@@ -16,19 +16,34 @@ type try func(ctx context.Context, p *proof) error
 // tries are what is still to be tried, by whoever is free.
 type tries struct {
 	mu      sync.Mutex
+	answers []try // right ones, first
 	waiting []try
 	doubted []try // by twins
+}
+
+// answer takes a right one; nil means that there are no more.
+func (t *tries) answer() try {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return take(&t.answers)
 }
 
 // next takes one; nil means that there are no more.
 func (t *tries) next() try {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) == 0 {
+	if one := take(&t.answers); one != nil {
+		return one
+	}
+	return take(&t.waiting)
+}
+
+func take(from *[]try) try {
+	if len(*from) == 0 {
 		return nil
 	}
-	one := t.waiting[0]
-	t.waiting = t.waiting[1:]
+	one := (*from)[0]
+	*from = (*from)[1:]
 	return one
 }
 
@@ -42,7 +57,7 @@ func (t *tries) doubt(one try) {
 func (t *tries) drop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.waiting = nil
+	t.answers, t.waiting = nil, nil
 }
 
 // again are those that twins had doubts about.
@@ -59,22 +74,26 @@ func (p *proof) work(ctx context.Context, all *tries) error {
 		if one == nil {
 			return ctx.Err()
 		}
-		before := p.doubts
-		err := one(ctx, p)
-		if p.doubts > before || p.twin && err != nil {
-			all.doubt(one)
-		}
-		if err != nil {
+		if err := p.one(ctx, all, one); err != nil {
 			return err
 		}
 	}
+}
+
+func (p *proof) one(ctx context.Context, all *tries, this try) error {
+	before := p.doubts
+	err := this(ctx, p)
+	if p.doubts > before || p.twin && err != nil {
+		all.doubt(this)
+	}
+	return err
 }
 
 // helpers sets up twins of a slow lab, which try states beside it, and returns what waits until they have ended. A lab is
 // slow whose checks change the cluster: what they change has to come to rest, and is put back after each. A quick one has
 // no twins, as they take from the processors what it has itself.
 //
-// A twin is an accelerator and no more: one that cannot be made, or in which the solution does not pass, does not help,
+// A twin is an accelerator and no more: one that cannot be made, or in which a solution does not pass, does not help,
 // and what seems wrong to one is looked at again in the lab itself.
 func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 	var working sync.WaitGroup
@@ -108,7 +127,12 @@ func (p *proof) help(ctx context.Context, all *tries) {
 	if err != nil {
 		return
 	}
-	if err := p.solution(ctx, original(p.lab)); err == nil && p.sound {
+	if right := all.answer(); right != nil { // the lab itself proves the original
+		err = p.one(ctx, all, right)
+	} else {
+		err = p.solution(ctx, original(p.lab))
+	}
+	if err == nil && p.sound {
 		_ = p.work(ctx, all) // what it could not do is doubted
 	}
 }

@@ -66,7 +66,7 @@ func TestATwinTriesWrongAnswers(t *testing.T) {
 	if twin.lab.Name != "tea/room-twin-1" || !slices.Equal(twin.lab.Namespaces, []string{"room-twin-1"}) {
 		t.Errorf("the twin is %s in %v", twin.lab.Name, twin.lab.Namespaces)
 	}
-	if slices.Contains(itself.log, "reset generated") || !slices.Contains(twin.log, "reset generated") || twin.log[1] != "reset right.yaml" {
+	if slices.Contains(itself.log, "reset generated") || !slices.Contains(twin.log, "reset generated") || twin.log[1] != "reset right.sh" {
 		t.Errorf("the lab: %v\nthe twin: %v", itself.log, twin.log)
 	}
 }
@@ -83,23 +83,23 @@ func TestATwinDecidesNothing(t *testing.T) {
 			if state == "spilt.yaml" {
 				r.Tasks[1].Verdict = report.Passed
 			}
-		}}, []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "undo spilt.yaml"}},
+		}}, []string{"start", "reset right.sh", "reset cold.yaml", "undo spilt.yaml"}},
 		{"a generated mistake passes in it", &stageFake{grade: func(state string, r *report.Report) {
 			if state == "generated" {
 				r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
 			}
-		}}, []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "undo spilt.yaml"}},
+		}}, []string{"start", "reset right.sh", "reset cold.yaml", "undo spilt.yaml"}},
 		{"its reset leaves something", &stageFake{reset: func(state string) ([]stage.Difference, error) {
 			if state != "spilt.yaml" {
 				return nil, nil
 			}
 			return []stage.Difference{{Object: "pods/stain", Was: "not there", Is: "there"}}, nil
-		}}, []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "undo spilt.yaml", "reset spilt.yaml", "stop", "start"}},
-		{"the solution does not pass in it", &stageFake{grade: func(state string, r *report.Report) {
-			if state == "right.yaml" {
+		}}, []string{"start", "reset right.sh", "reset cold.yaml", "undo spilt.yaml", "reset spilt.yaml", "stop", "start"}},
+		{"the other solution does not pass in it", &stageFake{grade: func(state string, r *report.Report) {
+			if state == "right.sh" {
 				r.Tasks[0].Verdict = report.Failed
 			}
-		}}, []string{"start", "reset right.yaml", "stop"}},
+		}}, []string{"start", "reset right.sh", "stop"}},
 		{"it cannot be started", &stageFake{startErr: errors.New("no room")}, []string{"start", "stop"}},
 		{"its place is somebody else's", &stageFake{startErr: stage.ErrNotOurs}, []string{"start"}},
 	} {
