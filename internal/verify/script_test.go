@@ -10,50 +10,55 @@ import (
 
 func TestScriptsThatChangeObjectsOnly(t *testing.T) {
 	t.Parallel()
-	for script, want := range map[string]bool{
-		"": true,
-		"#!/usr/bin/env bash\nset -euo pipefail\n\n# note; it\nkubectl scale deployment web --replicas=4": true,
-		"kubectl set selector service gold 'app=front,release=one'":                                       true,
-		"kubectl -n studio set env deployment/monitor CUES=cues.stage":                                    true,
-		"kubectl patch service front -p '{\"spec\":{\"type\":\"$x\"}}'":                                   true,
-		"kubectl patch deployment front --type json -p \\\n  '[{\"op\":\"remove\"}]'":                     true,
-		"kubectl annotate --overwrite deployment/web kubernetes.io/change-cause=\"back; to March\"":       true,
-		"kubectl create service clusterip proof --tcp=80:8080":                                            true,
-		"kubectl delete service web": true,
-
-		"kubectl exec deploy/web -- rm /data":                    false,
-		"kubectl cp a web:/b":                                    false,
-		"kubectl run once --image=x":                             false,
-		"kubectl create job once --image=x":                      false,
-		"kubectl label pod -l app=web a=b":                       false,
-		"kubectl annotate pods --all a=b":                        false,
-		"kubectl delete service/web pod/web-1":                   false,
-		"kubectl delete pod,service web":                         false,
-		"kubectl scale statefulset db --replicas=0":              false,
-		"kubectl apply -f setup.yaml":                            false,
-		"kubectl delete -f setup.yaml":                           false,
-		"kubectl create --raw /api/v1/x":                         false,
-		"kubectl patch deployment web --subresource=status -p x": false,
-		"kubectl rollout undo deployment/web":                    false,
-		"kubectl --namespace=shop scale deployment web":          false,
-		"kubectl":                                      false,
-		"kubectl set":                                  false,
-		"kubectl set env":                              false,
-		"kubectl scale deployment web; rm -r x":        false,
-		"kubectl scale deployment web && x":            false,
-		"kubectl scale deployment $name":               false,
-		"kubectl scale deployment \"$(name)\"":         false,
-		"kubectl patch service x -p 'a' 'b":            false,
-		"kubectl patch service x -p '\n'; rm -r x":     false,
-		"kubectl scale deployment web # x\nrm -r x":    false,
-		"set -e; rm x":                                 false,
-		"set -euo pipefail\nset -- x":                  false,
-		"curl -s http://web":                           false,
-		"if kubectl scale deployment web; then x; fi":  false,
-		"release() {\nkubectl scale deployment web\n}": false,
+	for _, script := range []string{
+		"",
+		"#!/usr/bin/env bash\nset -euo pipefail\n\n# note; it\nkubectl scale deployment web --replicas=4",
+		"kubectl set selector service gold 'app=front,release=one'",
+		"kubectl -n studio set env deployment/monitor CUES=cues.stage",
+		"kubectl patch service front -p '{\"spec\":{\"type\":\"$x\"}}'",
+		"kubectl patch deployment front --type json -p \\\n  '[{\"op\":\"remove\"}]'",
+		"kubectl annotate --overwrite deployment/web kubernetes.io/change-cause=\"back; to March\"",
+		"kubectl create service clusterip proof --tcp=80:8080",
+		"kubectl delete service web",
 	} {
-		if got := shown(script); got != want {
-			t.Errorf("%q: %t", script, got)
+		if !shown(script) {
+			t.Errorf("%q is called opaque", script)
+		}
+	}
+	for _, script := range []string{
+		"kubectl exec deploy/web -- rm /data",
+		"kubectl cp a web:/b",
+		"kubectl run once --image=x",
+		"kubectl create job once --image=x",
+		"kubectl label pod -l app=web a=b",
+		"kubectl annotate pods --all a=b",
+		"kubectl delete service/web pod/web-1",
+		"kubectl delete pod,service web",
+		"kubectl scale statefulset db --replicas=0",
+		"kubectl apply -f setup.yaml",
+		"kubectl delete -f setup.yaml",
+		"kubectl create --raw /api/v1/x",
+		"kubectl patch deployment web --subresource=status -p x",
+		"kubectl rollout undo deployment/web",
+		"kubectl --namespace=shop scale deployment web",
+		"kubectl",
+		"kubectl set",
+		"kubectl set env",
+		"kubectl scale deployment web; rm -r x",
+		"kubectl scale deployment web && x",
+		"kubectl scale deployment $name",
+		"kubectl scale deployment \"$(name)\"",
+		"kubectl patch service x -p 'a' 'b",
+		"kubectl patch service x -p '\n'; rm -r x",
+		"kubectl scale deployment web # x\nrm -r x",
+		"set -e; rm x",
+		"set -euo pipefail\nset -- x",
+		"curl -s http://web",
+		"if kubectl scale deployment web; then x; fi",
+		"release() {\nkubectl scale deployment web\n}",
+	} {
+		if shown(script) {
+			t.Errorf("%q is called plain", script)
 		}
 	}
 }
