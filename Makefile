@@ -46,8 +46,8 @@ race: agent ## Unit tests under the race detector
 e2e: build ## Tests on a real cluster (KINDLAB_E2E_CLUSTER names one to reuse)
 	@bash labs/e2e.sh
 
-repeat: build ## The right answers of every lab, ROUNDS times (20): no verdict may be wrong
-	@KINDLAB_E2E_ROUNDS=$(or $(ROUNDS),20) bash labs/e2e.sh repeat
+repeat: build ## The right answers of all labs, or of LABS, ROUNDS times (20): no verdict may be wrong
+	@KINDLAB_E2E_ROUNDS=$(or $(ROUNDS),20) KINDLAB_E2E_LABS='$(LABS)' bash labs/e2e.sh repeat
 
 lint: .bin/golangci-lint ## Style, layering, mistakes
 	@test -z "$$(gofmt -l cmd internal labs manifests)" || { gofmt -l cmd internal labs manifests; exit 1; }

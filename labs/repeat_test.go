@@ -5,7 +5,9 @@ package labs_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,8 +18,8 @@ import (
 	"github.com/kindlab-dev/kindlab/labs"
 )
 
-// TestRepeats looks for the verdict that is wrong once in a while: the untouched state and every solution of every lab,
-// side by side, as many times as KINDLAB_E2E_ROUNDS says.
+// TestRepeats looks for the verdict that is wrong once in a while: the untouched state and every solution of every lab, or
+// of those in KINDLAB_E2E_LABS, side by side, as many times as KINDLAB_E2E_ROUNDS says.
 func TestRepeats(t *testing.T) {
 	rounds, err := strconv.Atoi(os.Getenv("KINDLAB_E2E_ROUNDS"))
 	if err != nil || rounds < 1 {
@@ -33,6 +35,12 @@ func TestRepeats(t *testing.T) {
 			t.Fatal(err)
 		}
 		all[i].Mistakes = nil
+	}
+	if only := strings.Fields(os.Getenv("KINDLAB_E2E_LABS")); len(only) > 0 {
+		all = slices.DeleteFunc(all, func(l *lab.Lab) bool { return !slices.Contains(only, l.Name) })
+		if len(all) != len(only) {
+			t.Fatalf("KINDLAB_E2E_LABS names %d labs, and %d of them are there", len(only), len(all))
+		}
 	}
 	v := prover(s, 0)
 	v.Parallel, v.Repeat = verify.DefaultParallel, rounds
