@@ -57,7 +57,7 @@ func TestOnlyChangedLabs(t *testing.T) {
 	for _, step := range []struct{ file, want string }{
 		{"", ""},
 		{"labs/pods/probes/lab.yaml", "pods/probes"},
-		{"labs/dns/names/mistakes/new.yaml", "dns/names pods/probes"},
+		{"labs/dns/names/mistakes/über 1.yaml", "dns/names pods/probes"},
 		{"internal/check/check.go", "dns/names pods/probes services/clusterip"},
 	} {
 		if step.file != "" {

@@ -108,13 +108,13 @@ func (o *verifyOptions) changedLabs(ctx context.Context, d *deps, all []*lab.Lab
 	if strings.HasPrefix(o.changed, "-") {
 		return nil, usageErrorf("--only-changed wants a revision, found %q", o.changed)
 	}
-	differ, err := git("diff", "--name-only", o.changed, "--")
+	differ, err := git("diff", "--name-only", "-z", o.changed, "--")
 	if err != nil {
 		return nil, err
 	}
-	anew, err := git("ls-files", "--others", "--exclude-standard", "--full-name", ":/")
+	anew, err := git("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/")
 	if err != nil {
 		return nil, err
 	}
-	return verify.Changed(all, filepath.ToSlash(catalogue), strings.Fields(differ+"\n"+anew)), nil
+	return verify.Changed(all, filepath.ToSlash(catalogue), strings.Split(differ+"\x00"+anew, "\x00")), nil
 }
