@@ -140,7 +140,11 @@ func (e execCheck) absent(ctx context.Context, c *Cluster, p *corev1.Pod, contai
 	case err != nil:
 		return fmt.Errorf("reading pod %s: %w", p.Name, err)
 	default:
-		if why := stuck(now); why != "" {
+		why, err := c.stuck(ctx, now)
+		if err != nil {
+			return err
+		}
+		if why != "" {
 			f.Is, f.Settling = f.Is+" ("+why+")", false
 		}
 	}

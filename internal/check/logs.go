@@ -128,7 +128,7 @@ func (l logs) one(ctx context.Context, c *Cluster, p *corev1.Pod) error {
 	}
 	stream, err := c.Kube.CoreV1().Pods(p.Namespace).GetLogs(p.Name, opts).Stream(ctx)
 	if err != nil {
-		return l.unread(p, container, err)
+		return l.unread(ctx, c, p, container, err)
 	}
 	defer func() { _ = stream.Close() }()
 	seen, bad, err := l.scan(stream)
@@ -168,7 +168,7 @@ func (l logs) scan(r io.Reader) (seen bool, bad string, err error) {
 }
 
 // unread explains why there is no log. Where the container has not run there is none, and that is an answer.
-func (l logs) unread(p *corev1.Pod, container string, err error) error {
+func (l logs) unread(ctx context.Context, c *Cluster, p *corev1.Pod, container string, err error) error {
 	if !apierrors.IsBadRequest(err) {
 		return fmt.Errorf("reading the log of pod %s: %w", p.Name, err)
 	}
@@ -177,7 +177,10 @@ func (l logs) unread(p *corev1.Pod, container string, err error) error {
 		f.Is, f.Want = fmt.Sprintf("container %s of pod %s has not been restarted", container, p.Name), "the log of an earlier run"
 		return f
 	}
-	why := stuck(p)
+	why, err := c.stuck(ctx, p)
+	if err != nil {
+		return err
+	}
 	f.Is, f.Want, f.Settling = fmt.Sprintf("container %s of pod %s has written nothing yet", container, p.Name), "a log", why == ""
 	if why != "" {
 		f.Is = fmt.Sprintf("there is no log of pod %s: %s", p.Name, why)

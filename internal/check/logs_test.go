@@ -81,7 +81,7 @@ func TestLogsThatCannotBeRead(t *testing.T) {
 		{now, p, apierrors.NewForbidden(corev1.Resource("pods/log"), "oven-1", nil), "reading the log of pod oven-1", false, true},
 		{now, p, errors.New("connection refused"), "reading the log of pod oven-1: connection refused", false, true},
 	} {
-		err := tt.l.unread(tt.pod, "oven", tt.err)
+		err := tt.l.unread(t.Context(), &Cluster{}, tt.pod, "oven", tt.err)
 		f, no := errors.AsType[*noLine](err)
 		if no == tt.unknown || no && (f.Settling != tt.settling || !strings.Contains(f.Is, tt.want)) || !no && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v (a no: %t), want %s", err, no, tt.want)

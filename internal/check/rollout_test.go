@@ -86,6 +86,8 @@ func TestRollout(t *testing.T) {
 	unschedulable.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available",
 	}}}
+	unclaimed := unschedulable.DeepCopy()
+	unclaimed.Status.Conditions[0].Message = `persistentvolumeclaim "data" not found`
 	tests := []struct {
 		name, text string
 		objects    []runtime.Object
@@ -132,6 +134,8 @@ func TestRollout(t *testing.T) {
 			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "first", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 			return p
 		}()}, verdict{failure: "1 ready", settling: true}},
+		{"stuck without its claim", "{of: deployment/web}", []runtime.Object{deployment(behind), unclaimed}, verdict{failure: `(pod web-1 cannot be scheduled: persistentvolumeclaim "data" not found)`}},
+		{"its claim is there by now", "{of: deployment/web}", []runtime.Object{deployment(behind), unclaimed, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "data"}}}, verdict{failure: "1 ready", settling: true}},
 		{"another's pod is stuck", "{of: deployment/web}", []runtime.Object{deployment(behind), func() *corev1.Pod {
 			p := unready("CrashLoopBackOff")
 			p.Labels["app"] = "db"

@@ -91,7 +91,7 @@ func (s survives) Run(ctx context.Context, c *Cluster) error {
 		return fmt.Errorf("reading %s: %w", s.pod, err)
 	}
 	if !podReady(before) {
-		return s.notReady(before, "is not ready")
+		return s.notReady(ctx, c, before)
 	}
 	// A name of our own, never one that the learner's program could use.
 	mark := rand.Text()
@@ -161,9 +161,12 @@ func (s survives) look() string {
 	return fmt.Sprintf("kubectl -n %s describe %s; kubectl -n %s get pvc", s.pod.Namespace, s.pod, s.pod.Namespace)
 }
 
-func (s survives) notReady(p *corev1.Pod, what string) *Failure {
-	why := stuck(p)
-	f := &Failure{Is: fmt.Sprintf("%s %s", s.pod, what), Look: fmt.Sprintf("kubectl -n %s describe %s", s.pod.Namespace, s.pod), Settling: why == ""}
+func (s survives) notReady(ctx context.Context, c *Cluster, p *corev1.Pod) error {
+	why, err := c.stuck(ctx, p)
+	if err != nil {
+		return err
+	}
+	f := &Failure{Is: fmt.Sprintf("%s is not ready", s.pod), Look: fmt.Sprintf("kubectl -n %s describe %s", s.pod.Namespace, s.pod), Settling: why == ""}
 	if why != "" {
 		f.Is += " (" + why + ")"
 	}
