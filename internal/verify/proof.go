@@ -165,9 +165,14 @@ func (p *proof) mistake(ctx context.Context, i int, name string) error {
 	return err
 }
 
-// state makes one state of the lab, grades it, and puts the lab back. The error is that it cannot be put back.
+// state makes one state of the lab, grades it, and puts the lab back: by a reset, which the first round shows to work, and
+// later in the quickest way. The error is that it cannot be put back.
 func (p *proof) state(ctx context.Context, name string, judge func(report.Report) *complaint, steps ...stage.Step) error {
-	return p.stateOf(ctx, name, nil, judge, p.reset, steps...)
+	back := p.reset
+	if p.round > 1 {
+		back = p.undo
+	}
+	return p.stateOf(ctx, name, nil, judge, back, steps...)
 }
 
 // stateOf is state where a first look may come too early, and which puts the lab back in a way of its own.

@@ -452,7 +452,7 @@ func TestRoundsAfterTheFirstTryNoMistakes(t *testing.T) {
 	for _, line := range f.log {
 		counts[line]++
 	}
-	want := map[string]int{"start": 1, "stop": 1, "reset right.yaml": 3, "reset right.sh": 3, "reset cold.yaml": 1, "undo spilt.yaml": 1, "reset spilt.yaml": 1, "undo shut": 1, "reset shut": 1}
+	want := map[string]int{"start": 1, "stop": 1, "reset right.yaml": 3, "undo right.yaml": 2, "reset right.sh": 3, "undo right.sh": 2, "reset cold.yaml": 1, "undo spilt.yaml": 1, "reset spilt.yaml": 1, "undo shut": 1, "reset shut": 1}
 	if diff := cmp.Diff(want, counts); diff != "" {
 		t.Error(diff)
 	}
