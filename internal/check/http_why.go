@@ -101,7 +101,8 @@ func startedLast(p *corev1.Pod) time.Time {
 	return last
 }
 
-// arriving tells whether a pod behind the Service is on its way: started, not ready, and not stuck either.
+// arriving tells whether a pod behind the Service is on its way: started, not ready, and not stuck either; or ready since a
+// moment ago, which the answer that was seen may not know yet, nor the cluster's DNS and the nodes.
 func (h httpCheck) arriving(ctx context.Context, c *Cluster) bool {
 	svc, err := h.find(ctx, c)
 	if err != nil || svc == nil || len(svc.Spec.Selector) == 0 {
@@ -109,13 +110,20 @@ func (h httpCheck) arriving(ctx context.Context, c *Cluster) bool {
 	}
 	list, err := c.Kube.CoreV1().Pods(svc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String()})
 	return err == nil && slices.ContainsFunc(list.Items, func(p corev1.Pod) bool {
-		if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed || podReady(&p) {
+		if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 			return false
+		}
+		if podReady(&p) {
+			return time.Since(readySince(&p)) < justReady
 		}
 		why, err := c.stuck(ctx, &p)
 		return why == "" && err == nil
 	})
 }
+
+// justReady is how long the cluster may take to follow a pod that got ready, where it is busy. Times of conditions are
+// whole seconds.
+const justReady = 4 * time.Second
 
 // probeTwice probes, and asks once more, with more time, where a few of many requests were not answered: on a machine that
 // is busy a single one is late, and that is no verdict on the learner's work. Where more are missing, they are missing.

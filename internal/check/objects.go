@@ -192,6 +192,16 @@ func podReady(p *corev1.Pod) bool {
 	return false
 }
 
+// readySince is when a pod's readiness changed last.
+func readySince(p *corev1.Pod) time.Time {
+	for _, cond := range p.Status.Conditions {
+		if cond.Type == corev1.PodReady {
+			return cond.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
+}
+
 // neverStarted tells whether the last run of a container took as long as its startup probe allows, and did not get ready
 // in that time.
 func neverStarted(probe *corev1.Probe, last *corev1.ContainerStateTerminated, unready time.Time) bool {

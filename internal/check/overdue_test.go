@@ -133,3 +133,26 @@ func TestAPodThatArrivesWhileItIsLookedAt(t *testing.T) {
 		}
 	})
 }
+
+// A pod that got ready when patience was about to end may be one that the answer did not know yet.
+func TestAPodThatGotReadyAMomentAgo(t *testing.T) {
+	t.Parallel()
+	check := mustCompile(t, `http: {from: {pods: app=till}, url: "http://bread/hostname"}`)
+	for after, want := range map[time.Duration]verdict{
+		maxPatience - time.Second: {failure: "does not answer from pod till-1", settling: true},
+		-time.Minute:              {failure: "does not answer from pod till-1"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Hour)
+			oven := pod("oven-1", "10.0.0.2", "app=oven")
+			oven.Status.Conditions[0].LastTransitionTime = metav1.NewTime(time.Now().Add(after))
+			c, _, _ := clusterOf(append(places(), pod("till-1", "10.0.0.1", "app=till"), oven, fromOvens("10.96.0.9"), slice(true, 80))...)
+			c.Prober = &prober{answer: fixed(ends(dial.Refused))}
+			began := time.Now()
+			want.check(t, check.Run(t.Context(), c))
+			if took := time.Since(began); took > maxPatience+time.Second {
+				t.Errorf("told after %s", took)
+			}
+		})
+	}
+}
