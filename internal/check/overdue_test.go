@@ -156,3 +156,21 @@ func TestAPodThatGotReadyAMomentAgo(t *testing.T) {
 		})
 	}
 }
+
+// What changes while patience lasts is waited for, too.
+func TestAChangeWhileItIsAsked(t *testing.T) {
+	t.Parallel()
+	check := mustCompile(t, `http: {from: {pods: app=till}, url: "http://bread/hostname"}`)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		began := time.Now()
+		later, endpoints := metav1.NewTime(began.Add(maxPatience-calm/2)), slice(true, 80)
+		endpoints.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kube-controller-manager", Time: &later}}
+		c, _, _ := clusterOf(append(places(), pod("till-1", "10.0.0.1", "app=till"), pod("oven-1", "10.0.0.2", "app=oven"), fromOvens("10.96.0.9"), endpoints)...)
+		c.Prober = &prober{answer: fixed(ends(dial.Timeout))}
+		verdict{failure: "does not answer from pod till-1"}.check(t, check.Run(t.Context(), c))
+		if took := time.Since(began); took < maxPatience+calm/2 || took > maxPatience+calm {
+			t.Errorf("told after %s", took)
+		}
+	})
+}

@@ -31,6 +31,7 @@ const (
 type patience struct {
 	start   time.Time            // when the asking began; for a quick look, when the answers turned wrong
 	changed func() time.Duration // how long any wrong outcome is disbelieved, from start
+	restive func() bool          // whether something has changed a moment ago, also since the asking began
 	born    time.Time            // when the youngest client started
 	quick   bool
 }
@@ -44,6 +45,7 @@ func (c *Cluster) patience(ctx context.Context, deps []Dependency, clients []cor
 	p.changed = sync.OnceValue(func() time.Duration {
 		return min(maxPatience, max(minPatience, maxPatience-p.start.Sub(c.lastChange(ctx, deps))))
 	})
+	p.restive = func() bool { return time.Since(c.lastChange(ctx, deps)) < calm }
 	for _, pod := range clients {
 		if t := pod.Status.StartTime; t != nil && t.After(p.born) {
 			p.born = t.Time
@@ -60,8 +62,12 @@ func (p *patience) of(o probe.Outcome) time.Duration {
 	return p.changed()
 }
 
-// disbelieves tells whether a wrong outcome might still come right by itself.
-func (p *patience) disbelieves(o probe.Outcome) bool { return time.Since(p.start) <= p.of(o) }
+// disbelieves tells whether a wrong outcome might still come right by itself: for as long as patience lasts, and for a
+// while more where something changes even then.
+func (p *patience) disbelieves(o probe.Outcome) bool {
+	waited := time.Since(p.start)
+	return waited <= p.of(o) || waited <= 2*maxPatience && p.restive()
+}
 
 // repeats is how long, from start, this run goes on asking. A quick look does not: whoever wants to know looks again.
 func (p *patience) repeats(o probe.Outcome) time.Duration {
