@@ -215,7 +215,7 @@ func TestWipeTakesFinalizersOff(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, finalizer, want, note string }{
 		{"unserved", "example.com/hold", "", "took finalizer example.com/hold off configmaps/held in namespace shop"},
-		{"Kubernetes' own", "kubernetes.io/pvc-protection", "namespace shop is not empty 30s after all in it was deleted: configmaps/held has finalizers kubernetes.io/pvc-protection", ""},
+		{"Kubernetes' own", "kubernetes.io/pvc-protection", "namespace shop is not empty 1m0s after all in it was deleted: configmaps/held has finalizers kubernetes.io/pvc-protection", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -237,7 +237,7 @@ func TestWipeTakesFinalizersOff(t *testing.T) {
 				if !strings.Contains(n.String(), tt.note) {
 					t.Errorf("noted %q, want %q", n, tt.note)
 				}
-				if took := time.Since(began); took < 3*time.Second || took > 31*time.Second {
+				if took := time.Since(began); took < 3*time.Second || took > 61*time.Second {
 					t.Errorf("took %s", took)
 				}
 			})
@@ -282,7 +282,7 @@ func TestANamespaceThatDoesNotVanish(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
-		if took := time.Since(began); took > 31*time.Second {
+		if took := time.Since(began); took > 61*time.Second {
 			t.Errorf("took %s", took)
 		}
 	})

@@ -23,8 +23,8 @@ import (
 const (
 	// unserved is how long an object may keep a finalizer that is none of Kubernetes' own.
 	unserved = 3 * time.Second
-	// emptying bounds the wipe of a namespace.
-	emptying = 30 * time.Second
+	// emptying bounds the wipe of a namespace. It takes seconds, but for machines that are very busy.
+	emptying = time.Minute
 )
 
 // wipeAll empties the lab's namespaces, leaving the namespaces themselves: the API server waits five seconds before it
@@ -119,8 +119,8 @@ func (s *sweep) round(ctx context.Context, all []schema.GroupVersionResource) ([
 		if awaited(o.Resource) && !slices.Contains(again, o.Resource) {
 			again = append(again, o.Resource)
 		}
-		if f := o.unstructured().GetFinalizers(); awaited(o.Resource) && len(f) > 0 {
-			s.lingering = append(s.lingering, fmt.Sprintf("%s/%s has finalizers %s", o.Resource.Resource, o.Name, strings.Join(f, ", ")))
+		if awaited(o.Resource) {
+			s.lingering = append(s.lingering, o.remains())
 		}
 	}
 	if len(again) == 0 {
@@ -133,6 +133,15 @@ func (s *sweep) round(ctx context.Context, all []schema.GroupVersionResource) ([
 		}
 	}
 	return again, nil
+}
+
+// remains tells of an object that is still there, and who has still to agree that it goes.
+func (s stored) remains() string {
+	name := s.Resource.Resource + "/" + s.Name
+	if f := s.unstructured().GetFinalizers(); len(f) > 0 {
+		name += " has finalizers " + strings.Join(f, ", ")
+	}
+	return name
 }
 
 // remove asks for one object's deletion, and takes unserved finalizers off once it has been asked long enough.
