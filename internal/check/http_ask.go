@@ -99,7 +99,8 @@ func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answ
 		if from.pod == nil && !h.outside {
 			continue // the nodes' own requests pass every policy
 		}
-		if link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK}); err == nil && link != nil && !link.Guess {
+		link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK})
+		if err == nil && link != nil && (!link.Guess || since < calm) { // that somebody answers refutes a guess, but not at once
 			f := &Failure{Is: fmt.Sprintf("%s still answers %s", h.url, from.name), Settling: true}
 			return f.explained(link, nil)
 		}

@@ -134,6 +134,11 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 		want        verdict
 	}{
 		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, declared, verdict{}},
+		{
+			"another port is declared", bakery + "}", map[string]string{"app": "oven"}, nil,
+			[]corev1.ContainerPort{{ContainerPort: 9090}},
+			verdict{failure: "http://bread/hostname still answers from pod till-1", settling: true},
+		},
 		{"any pod", bakery + "}", nil, nil, declared, verdict{failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true}},
 		{
 			"a policy denies it", `http: {from: {pods: app=till}, url: "http://bread/"}`,
