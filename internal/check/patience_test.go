@@ -135,7 +135,9 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 	}{
 		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, declared, verdict{}},
 		{
-			"another port is declared", bakery + "}", map[string]string{"app": "oven"}, nil,
+			"another port is declared", bakery + "}",
+			map[string]string{"app": "oven"},
+			nil,
 			[]corev1.ContainerPort{{ContainerPort: 9090}},
 			verdict{failure: "http://bread/hostname still answers from pod till-1", settling: true},
 		},
