@@ -99,10 +99,9 @@ func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answ
 		if from.pod == nil && !h.outside {
 			continue // the nodes' own requests pass every policy
 		}
-		link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK})
-		if err == nil && link != nil && (!link.Guess || since < calm) { // that somebody answers refutes a guess, but not at once
-			f := &Failure{Is: fmt.Sprintf("%s still answers %s", h.url, from.name), Settling: true}
-			return f.explained(link, nil)
+		// That somebody answers refutes a guess, but not at once.
+		if link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK}); err == nil && link != nil && (!link.Guess || since < calm) {
+			return (&Failure{Is: fmt.Sprintf("%s still answers %s", h.url, from.name), Settling: true}).explained(link, nil)
 		}
 	}
 	return nil

@@ -121,6 +121,11 @@ func TestRollout(t *testing.T) {
 		{"stuck without a node", "{of: deployment/web}", []runtime.Object{deployment(behind), unschedulable}, verdict{failure: "(pod web-1 cannot be scheduled: 0/3 nodes are available)"}},
 		{"stuck without its ConfigMap", "{of: deployment/web}", []runtime.Object{deployment(behind), mounting(false)}, verdict{failure: "(pod web-1 waits for ConfigMap pages, which does not exist in namespace shop)"}},
 		{"its ConfigMap may be missing", "{of: deployment/web}", []runtime.Object{deployment(behind), mounting(true)}, verdict{failure: "1 ready", settling: true}},
+		{"the ConfigMap that comes by itself", "{of: deployment/web}", []runtime.Object{deployment(behind), func() *corev1.Pod {
+			p := mounting(false)
+			p.Spec.Volumes[0].ConfigMap.Name = "kube-root-ca.crt"
+			return p
+		}()}, verdict{failure: "1 ready", settling: true}},
 		{"its ConfigMap is there", "{of: deployment/web}", []runtime.Object{deployment(behind), mounting(false), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "pages"}}}, verdict{failure: "1 ready", settling: true}},
 		{"stuck without its Secret", "{of: deployment/web}", []runtime.Object{deployment(behind), func() *corev1.Pod {
 			p := mounting(true)

@@ -71,7 +71,8 @@ func (s source) String() string { return s.kind + " " + s.name }
 func sources(v corev1.Volume) []source {
 	var all []source
 	add := func(kind, name string, optional *bool) {
-		if optional == nil || !*optional {
+		// Each namespace gets this one by itself, where it is new a moment after its first pods.
+		if name != "kube-root-ca.crt" && (optional == nil || !*optional) {
 			all = append(all, source{kind, name})
 		}
 	}

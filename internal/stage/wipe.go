@@ -116,11 +116,12 @@ func (s *sweep) round(ctx context.Context, all []schema.GroupVersionResource) ([
 	s.lingering = nil
 	var again []schema.GroupVersionResource
 	for _, o := range append(doomed, pods...) {
-		if awaited(o.Resource) && !slices.Contains(again, o.Resource) {
-			again = append(again, o.Resource)
+		if !awaited(o.Resource) {
+			continue
 		}
-		if awaited(o.Resource) {
-			s.lingering = append(s.lingering, o.remains())
+		s.lingering = append(s.lingering, o.remains())
+		if !slices.Contains(again, o.Resource) {
+			again = append(again, o.Resource)
 		}
 	}
 	if len(again) == 0 {

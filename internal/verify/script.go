@@ -11,9 +11,10 @@ import (
 // themselves. Anything else, such as a variable, a pipe or another program, may do what a learner can: write a file into
 // a container, or change a pod that has an owner.
 func shown(script string) bool {
+	script = comment.ReplaceAllString(script, "") // first: a backslash does not continue a comment
 	for line := range strings.Lines(strings.ReplaceAll(script, "\\\n", " ")) {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") || strict.MatchString(line) {
+		if line == "" || strict.MatchString(line) {
 			continue
 		}
 		words := strings.Fields(quoted.ReplaceAllString(line, "quoted"))
@@ -23,6 +24,9 @@ func shown(script string) bool {
 	}
 	return true
 }
+
+// comment is a line of its own.
+var comment = regexp.MustCompile(`(?m)^\s*#.*$`)
 
 // strict is a line that makes the shell stop at errors.
 var strict = regexp.MustCompile(`^set -[eu]+(o pipefail)?$`)

@@ -27,6 +27,8 @@ func TestScriptsThatChangeObjectsOnly(t *testing.T) {
 	}
 	for _, script := range []string{
 		"kubectl exec deploy/web -- rm /data",
+		"# note \\\nrm -r x",
+		"kubectl scale deployment web \\\n# note\nrm -r x",
 		"kubectl cp a web:/b",
 		"kubectl run once --image=x",
 		"kubectl create job once --image=x",

@@ -80,6 +80,7 @@ func (p *proof) work(ctx context.Context, all *tries) error {
 	}
 }
 
+// one makes one try, and keeps it for the lab itself where this twin has doubts.
 func (p *proof) one(ctx context.Context, all *tries, this try) error {
 	before := p.doubts
 	err := this(ctx, p)
