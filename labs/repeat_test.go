@@ -50,28 +50,23 @@ func TestRepeats(t *testing.T) {
 		switch {
 		case e.What == verify.Spent && e.Phase == verify.Grade:
 			graded[e.Lab]++
-		case e.What == verify.Found:
+		case e.What == verify.Found, e.What == verify.Doubted:
+			// A doubt is a verdict that was wrong, though a second look, with the lab reset, was right.
 			wrong++
-			fmt.Fprintf(os.Stderr, "wrong: %+v\n", *e.Finding)
+			t.Errorf("%s", e.Finding)
+			fmt.Fprintf(os.Stderr, "wrong: %s\n", e.Finding)
 		case e.What == verify.Ended:
 			ended++
-			fmt.Fprintf(os.Stderr, "%d of %d labs, the last %s: %d states graded, %d findings, %s\n",
+			fmt.Fprintf(os.Stderr, "%d of %d labs, the last %s: %d states graded, %d wrong, %s\n",
 				ended, len(all), e.Lab, graded[e.Lab], wrong, time.Since(began).Round(time.Second))
 		}
 	}
-	r, err := v.Run(t.Context(), all, all)
-	if err != nil {
+	if _, err := v.Run(t.Context(), all, all); err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range all {
-		// A verdict that was wrong at first, and right when the lab had been reset, has been looked at twice.
-		if want := rounds * (1 + len(l.Solutions)); graded[l.Name] != want {
+		if want := rounds * (1 + len(l.Solutions)); graded[l.Name] < want {
 			t.Errorf("%s: %d states graded, want %d", l.Name, graded[l.Name], want)
-		}
-	}
-	for _, l := range r.Labs {
-		for _, f := range l.Findings {
-			t.Errorf("%+v", f)
 		}
 	}
 }

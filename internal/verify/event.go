@@ -47,13 +47,14 @@ type What int
 
 // The kinds of events.
 const (
-	Began  What = iota // the lab's proof: Tasks, Hash
-	Spent              // a phase of a step ended: Step, Phase, Took
-	Found              // Finding
-	Listed             // a listed mistake was judged: Step, Caught
-	MadeUp             // a generated mistake was judged: Mutant
-	Recall             // the lab's proof was known: Cached
-	Ended              // the lab's proof: Took, Whole
+	Began   What = iota // the lab's proof: Tasks, Hash
+	Spent               // a phase of a step ended: Step, Phase, Took
+	Found               // Finding
+	Doubted             // Finding, of a look that is taken again
+	Listed              // a listed mistake was judged: Step, Caught
+	MadeUp              // a generated mistake was judged: Mutant
+	Recall              // the lab's proof was known: Cached
+	Ended               // the lab's proof: Took, Whole
 )
 
 // A Finding is why a lab is not proved.

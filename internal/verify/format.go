@@ -78,6 +78,9 @@ func writePlain(w io.Writer, r Report) error {
 		for _, f := range l.Findings {
 			fmt.Fprintf(&b, "finding\t%s\t%s\t%s\t%s\n", f.Lab, f.Phase, f.Step, oneLine(f.Is))
 		}
+		for _, f := range l.Doubts {
+			fmt.Fprintf(&b, "doubt\t%s\t%s\t%s\t%s\n", f.Lab, f.Phase, f.Step, oneLine(f.Is))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -103,6 +106,9 @@ func writeHuman(w io.Writer, r Report) error {
 			if f.Look != "" {
 				fmt.Fprintf(&b, "      look: %s\n", f.Look)
 			}
+		}
+		for _, f := range l.Doubts {
+			fmt.Fprintf(&b, "    looked twice: %s\n      at first: %s\n", f.Step, oneLine(f.Is))
 		}
 	}
 	fmt.Fprintf(&b, "\n%s\n", r.summary())

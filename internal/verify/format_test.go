@@ -26,6 +26,7 @@ func story() verify.Report {
 		{Lab: "a/good", What: verify.MadeUp, Mutant: &verify.Tried{Name: "deny-all", Outcome: verify.Caught}},
 		{Lab: "a/good", What: verify.MadeUp, Mutant: &verify.Tried{Name: "privileged pod/x", Outcome: verify.Refused}},
 		{Lab: "a/good", What: verify.MadeUp, Mutant: &verify.Tried{Name: "rename x", Outcome: verify.Excused}},
+		{Lab: "a/good", What: verify.Doubted, Finding: &verify.Finding{Lab: "a/good", Phase: verify.Grade, Step: "mistake: x", Is: "open is\npassed"}},
 		{Lab: "b/weak", What: verify.Spent, Step: "mistake: x", Phase: verify.Reset, Took: time.Second},
 		{Lab: "b/weak", What: verify.Listed},
 		{Lab: "b/weak", What: verify.MadeUp, Mutant: &verify.Tried{Name: "allow-all", Change: "all | is\nopen", Outcome: verify.Slipped}},
@@ -51,6 +52,8 @@ func TestFormats(t *testing.T) {
 		want     string
 	}{
 		{verify.Human, true, `✓ a/good   listed 1/1, generated 1/1, 1 refused by the API server, 1 excused, 3.0 s
+    looked twice: mistake: x
+      at first: open is passed
 ✗ b/weak   listed 0/1, generated 0/1, 4.0 s
     passes: allow-all
     grade, mistake: x
@@ -66,6 +69,7 @@ time by phase, of all labs: setup 2.0 s, reset 1.0 s
 slowest: a/good, start 2.0 s; b/weak, mistake: x 1.0 s
 `},
 		{verify.Human, false, "lab\ta/good\tproved\t1/1\t1/1\t3.0\t\nexcused\ta/good\trename x\t\n" +
+			"doubt\ta/good\tgrade\tmistake: x\topen is passed\n" +
 			"lab\tb/weak\tfailed\t0/1\t0/1\t4.0\t\nslipped\tb/weak\tallow-all\tall | is open\n" +
 			"finding\tb/weak\tgrade\tmistake: x\topen is passed, want failed & <shut>\n" +
 			"lab\tc/known\tproved\t4/4\t0/0\t0.0\tcached\n" +

@@ -181,34 +181,41 @@ func (p *proof) stateOf(ctx context.Context, name string, early func(report.Repo
 ) error {
 	p.turns.RLock()
 	defer p.turns.RUnlock()
-	r, phase, err := p.look(ctx, name, false, early, steps)
-	var wrong *complaint
-	if err == nil {
-		wrong = judge(r)
-	}
+	wrong := p.wrong(ctx, name, early, judge, steps)
 	// The state before was undone in place, and what follows rules may not have followed: a second look is a fair one.
-	if p.hasty && (err != nil || wrong != nil) {
+	if p.hasty && wrong != nil {
+		p.doubt(*wrong)
 		if err := p.reset(ctx, name); err != nil {
 			return err
 		}
-		if r, phase, err = p.look(ctx, name, false, early, steps); err == nil {
-			wrong = judge(r)
-		}
+		wrong = p.wrong(ctx, name, early, judge, steps)
 	}
-	switch {
-	case err != nil:
-		p.trouble(ctx, phase, name, err)
-	case wrong != nil:
-		is := strings.Join(wrong.is, "; ")
-		if gone := p.scene.Deleted(ctx); len(gone) > 0 {
-			is = fmt.Sprintf("namespace %s was deleted: %s", strings.Join(gone, ", "), is)
-		}
-		p.found(Finding{Phase: Grade, Step: name, Is: is, Unclear: wrong.unclear})
+	if wrong != nil {
+		p.found(*wrong)
 	}
-	if len(steps) == 0 && !p.facts.changes && err == nil {
+	if len(steps) == 0 && !p.facts.changes {
 		return ctx.Err() // nothing was touched
 	}
 	return back(ctx, name)
+}
+
+// wrong makes a state and returns what is not as it should be; nil where all is.
+func (p *proof) wrong(ctx context.Context, name string, early func(report.Report) bool, judge func(report.Report) *complaint,
+	steps []stage.Step,
+) *Finding {
+	r, phase, err := p.look(ctx, name, false, early, steps)
+	if err != nil {
+		return p.problem(ctx, phase, name, err)
+	}
+	c := judge(r)
+	if c == nil {
+		return nil
+	}
+	is := strings.Join(c.is, "; ")
+	if gone := p.scene.Deleted(ctx); len(gone) > 0 {
+		is = fmt.Sprintf("namespace %s was deleted: %s", strings.Join(gone, ", "), is)
+	}
+	return &Finding{Phase: Grade, Step: name, Is: is, Unclear: c.unclear}
 }
 
 // mistakeNotShown tells whether a task passes that the mistake is to fail.
@@ -298,39 +305,4 @@ func (p *proof) timed(ctx context.Context, phase Phase, step string, do func(con
 	err := do(limited)
 	p.tell(Event{What: Spent, Step: step, Phase: phase, Took: p.Now().Sub(began)})
 	return err
-}
-
-// trouble tells of a step that failed: of the lab, or of a cluster that does not answer.
-func (p *proof) trouble(ctx context.Context, phase Phase, step string, err error) {
-	if ctx.Err() != nil {
-		return // interrupted: that is no finding
-	}
-	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	silent := p.scene.Answers(asking)
-	f := Finding{Phase: phase, Step: step, Is: err.Error()}
-	if silent != nil {
-		f.Is, f.Unclear = fmt.Sprintf("the cluster does not answer: %v; %v", silent, err), true
-	}
-	if errors.Is(err, errThere) {
-		f.Unclear = true
-	}
-	p.found(f)
-}
-
-func (p *proof) found(f Finding) {
-	if p.twin {
-		p.doubts++
-		return
-	}
-	f.Lab = p.name
-	if p.round > 1 {
-		f.Step = fmt.Sprintf("%s (round %d)", f.Step, p.round)
-	}
-	p.tell(Event{What: Found, Finding: &f})
-}
-
-func (p *proof) tell(e Event) {
-	e.Lab = p.name
-	p.events(e)
 }

@@ -36,6 +36,7 @@ type Lab struct {
 	Excused   int                `json:"excused"`
 	Mutants   []Tried            `json:"mutants"`
 	Findings  []Finding          `json:"findings"`
+	Doubts    []Finding          `json:"doubts,omitempty"` // what looks saw that were taken again
 	Phases    map[string]float64 `json:"phases"`
 	Steps     []Step             `json:"steps,omitempty"` // in their order
 }
@@ -101,6 +102,8 @@ func (c *Collector) Add(e Event) {
 		l.spent(e)
 	case Found:
 		l.Findings = append(l.Findings, *e.Finding)
+	case Doubted:
+		l.Doubts = append(l.Doubts, *e.Finding)
 	case Listed:
 		l.Listed.Tried++
 		if e.Caught {
@@ -122,7 +125,7 @@ func (c *Collector) Add(e Event) {
 		}
 	case Recall:
 		*l = *e.Cached
-		l.Cached, l.Phases, l.Steps = true, map[string]float64{}, nil
+		l.Cached, l.Phases, l.Steps, l.Doubts = true, map[string]float64{}, nil, nil
 	case Ended:
 		l.Seconds = e.Took.Seconds()
 		l.Proved = e.Whole && len(l.Findings) == 0

@@ -70,6 +70,7 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
 	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
 	if p.hasty && doubtful(tried.Outcome) {
+		p.doubt(slipped(name, tried))
 		if err := p.reset(ctx, name); err != nil {
 			return err
 		}
@@ -81,10 +82,8 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	switch {
 	case tried.Outcome == Slipped && excused:
 		tried.Outcome, tried.By = Excused, excuse
-	case tried.Outcome == Slipped && p.twin:
-		p.doubts++
-	case tried.Outcome == Unclear:
-		p.found(Finding{Phase: Generated, Step: name, Is: "could not be told: " + tried.By, Unclear: true})
+	case tried.Outcome == Unclear, tried.Outcome == Slipped && p.twin:
+		p.found(slipped(name, tried))
 	}
 	err := p.undo(ctx, name)
 	if p.doubts > before {
@@ -93,6 +92,14 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	tried.Seconds = p.Now().Sub(began).Seconds()
 	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
 	return err
+}
+
+// slipped is the finding about a generated mistake that was not caught, or not seen.
+func slipped(step string, t Tried) Finding {
+	if t.Outcome == Unclear {
+		return Finding{Phase: Generated, Step: step, Is: "could not be told: " + t.By, Unclear: true}
+	}
+	return Finding{Phase: Generated, Step: step, Is: "everything passed"}
 }
 
 // excuse is the reason that the lab gives for not catching a generated mistake.

@@ -502,6 +502,9 @@ func TestAMistakeThatPassesAfterAnUndoIsTriedAgain(t *testing.T) {
 	if diff := cmp.Diff(verify.Strength{Caught: 4, Tried: 4}, got.Generated); diff != "" || graded != 5 {
 		t.Errorf("%d grades, %s", graded, diff)
 	}
+	if len(got.Doubts) != 1 || got.Doubts[0].Is != "everything passed" || !got.Proved {
+		t.Errorf("proved %t, doubts %+v; want the first look told of, and no fault", got.Proved, got.Doubts)
+	}
 	resets := slices.DeleteFunc(f.log, func(line string) bool { return line != "reset generated" })
 	if len(resets) != 1 {
 		t.Errorf("%d resets, want one", len(resets))
