@@ -174,6 +174,17 @@ func TestClusterLife(t *testing.T) {
 			}
 		}
 	})
+	t.Run("nothing in kube-system takes what pods leave", func(t *testing.T) {
+		pods, err := kube.CoreV1().Pods(metav1.NamespaceSystem).List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(pods.Items) == 0 {
+			t.Fatalf("%d pods, %v", len(pods.Items), err)
+		}
+		for _, p := range pods.Items {
+			if p.DeletionTimestamp == nil && p.Status.QOSClass == corev1.PodQOSBestEffort {
+				t.Errorf("pod %s asks for no processor", p.Name)
+			}
+		}
+	})
 	t.Run("foreign", func(t *testing.T) {
 		stranger := NewManager(m.engine, t.TempDir(), nil, time.Now)
 		_, upErr := stranger.Up(t.Context(), Options{Name: name, Image: "x"})
