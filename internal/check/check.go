@@ -107,6 +107,7 @@ type Failure struct {
 	Settling bool     // the cluster is still on its way
 
 	certain bool // the API's objects explain it: nothing is left that could come right by itself but a workload on its way
+	silent  bool // there was no answer, and the API's objects do not explain it
 }
 
 func (f *Failure) Error() string {

@@ -197,6 +197,7 @@ type httpCheck struct {
 	replica            string // the pod's part of a name such as web-0.web
 	about              focus
 	past               *past
+	slow               bool // a request gets more time
 }
 
 func (h httpCheck) Changes() bool { return h.during != nil }

@@ -1,7 +1,14 @@
 package check
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
@@ -45,6 +52,50 @@ func TestLateAnswersAreAskedForAgain(t *testing.T) {
 			out := (&Cluster{Prober: p}).probeTwice(t.Context(), jobs)
 			if len(out) != 20 || out[0].Result != tt.want || again != tt.askedAgain {
 				t.Errorf("%d outcomes, the first %s, asked again %d times; want %s and %d", len(out), out[0].Result, again, tt.want, tt.askedAgain)
+			}
+		})
+	}
+}
+
+// Where nothing in the API explains a silence, a pod may wait for a processor: it gets more time, once.
+func TestASilenceThatNothingExplains(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name        string
+		quick, late bool // whether an answer comes late, or never
+		want        string
+		slow        bool
+	}{
+		{"a late answer", false, true, "", true},
+		{"no answer", false, false, "does not answer from pod", true},
+		{"a quick look", true, true, "does not answer from pod", false},
+	} {
+		check := mustCompile(t, bakery+"}")
+		synctest.Test(t, func(t *testing.T) {
+			bread, ovens := fromOvens("10.96.0.9"), bakers()
+			bread.Spec.Ports[0].TargetPort = intstr.FromInt32(8080)
+			for _, o := range ovens[1:] {
+				o.(*corev1.Pod).Spec.Containers = []corev1.Container{{Name: "oven", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+			}
+			c, _, _ := clusterOf(slices.Concat(places(), ovens, clusterNames(), []runtime.Object{bread, slice(true, 8080)})...)
+			c.Quick = tt.quick
+			slow := false
+			c.Prober = &prober{answer: func(j probe.Job) probe.Outcome {
+				if j.Proto != dial.HTTP {
+					return probe.Outcome{Result: dial.OK}
+				}
+				slow = slow || j.Timeout == slowTimeout
+				if tt.late && j.Timeout == slowTimeout {
+					return body("oven-1")(j)
+				}
+				return probe.Outcome{Result: dial.Timeout}
+			}}
+			got := ""
+			if err := check.Run(t.Context(), c); err != nil {
+				got = err.Error()
+			}
+			if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") || slow != tt.slow {
+				t.Errorf("%s: got %q, slow %t", tt.name, got, slow)
 			}
 		})
 	}

@@ -111,6 +111,7 @@ func (r reach) Objects() []Dependency {
 // that is slow, and is confirmed by a second one.
 const (
 	allowTimeout = time.Second
+	slowTimeout  = 5 * time.Second // where nothing but a busy machine explains the silence
 	denyTimeout  = 700 * time.Millisecond
 )
 
