@@ -178,7 +178,7 @@ func watchProof(d *deps) func(verify.Event) {
 				err = context.Canceled
 			}
 			ends[e.Lab](err, note)
-		case verify.Spent, verify.Listed, verify.MadeUp:
+		case verify.Spent, verify.Listed, verify.MadeUp, verify.Doubted:
 		}
 	}
 }
