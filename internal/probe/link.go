@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
@@ -25,6 +26,7 @@ type link struct {
 	err     error
 	stdin   *io.PipeWriter
 	next    int
+	slot    int64 // of the last port to dial from
 	waiting map[int]chan Outcome
 }
 
@@ -126,6 +128,13 @@ func (l *link) ready(ctx context.Context) error {
 	}
 }
 
+// The ports that jobs are dialled from are taken in turn, by the clock, so that no job of this process or of the one before
+// gets a port anew within two minutes. They are those that Linux gives out itself (ip_local_port_range).
+const (
+	firstPort, ports = 32768, 28232
+	slotMillis       = 5 // 141 seconds for all
+)
+
 // ask sends a job and waits for its answer.
 func (l *link) ask(ctx context.Context, j Job) (Outcome, error) {
 	answer := make(chan Outcome, 1)
@@ -133,6 +142,8 @@ func (l *link) ask(ctx context.Context, j Job) (Outcome, error) {
 	id := l.next
 	l.next++
 	l.waiting[id] = answer
+	l.slot = max(l.slot+1, time.Now().UnixMilli()/slotMillis)
+	j.From = firstPort + int(l.slot%ports)
 	l.mu.Unlock()
 	defer func() {
 		l.mu.Lock()

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -253,5 +255,40 @@ func TestABuildWithoutTheAgentSaysWhatToDo(t *testing.T) {
 	o := s.Probe(t.Context(), []Job{job("n1", "a")})[0]
 	if o.Result != dial.Error || !strings.Contains(o.Detail, "make build") {
 		t.Errorf("got %+v, want it to name make build", o)
+	}
+}
+
+// No two jobs within two minutes are dialled from the same port.
+func TestEachJobHasAPortOfItsOwn(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	seen := map[int]int{}
+	s := open(t, fakeNode{"a", func(_ context.Context, stdin io.Reader, stdout io.Writer, _ ...string) error {
+		hello(stdout)
+		dec := json.NewDecoder(stdin)
+		for {
+			var j Job
+			if err := dec.Decode(&j); err != nil {
+				return nil
+			}
+			mu.Lock()
+			seen[j.From]++
+			mu.Unlock()
+			if err := json.NewEncoder(stdout).Encode(Outcome{ID: j.ID, Result: dial.OK}); err != nil {
+				return err
+			}
+		}
+	}})
+	jobs := slices.Repeat([]Job{job("a", "10.0.0.1")}, 300)
+	s.Probe(t.Context(), jobs)
+	mu.Lock()
+	defer mu.Unlock()
+	if len(seen) != len(jobs) {
+		t.Errorf("%d jobs from %d ports", len(jobs), len(seen))
+	}
+	for port := range seen {
+		if port < firstPort || port >= firstPort+ports {
+			t.Errorf("a job from port %d", port)
+		}
 	}
 }

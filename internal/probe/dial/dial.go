@@ -40,12 +40,16 @@ type Job struct {
 	Node   string `json:"node,omitempty"` // which node's agent does it; "" is this host, without an agent
 	Proto  Proto  `json:"proto"`
 	// Host is an IP literal, or a name that is looked up as the pod would.
-	Host    string        `json:"host"`
-	Port    int           `json:"port,omitempty"`
-	Path    string        `json:"path,omitempty"`   // HTTP: path and query
-	Server  string        `json:"server,omitempty"` // DNS: ask this address instead of resolv.conf's
-	Record  string        `json:"record,omitempty"` // DNS: A (the default) or CNAME
-	Inside  bool          `json:"inside,omitempty"` // DNS: ask only for names in the cluster's own domain
+	Host   string `json:"host"`
+	Port   int    `json:"port,omitempty"`
+	Path   string `json:"path,omitempty"`   // HTTP: path and query
+	Server string `json:"server,omitempty"` // DNS: ask this address instead of resolv.conf's
+	Record string `json:"record,omitempty"` // DNS: A (the default) or CNAME
+	Inside bool   `json:"inside,omitempty"` // DNS: ask only for names in the cluster's own domain
+	// From is the port to dial from over TCP, or the next one that is free; 0 is any. A node remembers for two minutes
+	// (nf_conntrack_tcp_timeout_syn_sent) to which pod it sent a connection that nobody answered, and a new one from the
+	// same port goes to that pod again, though it may be gone. So ports that were used a while ago only are free of that.
+	From    int           `json:"from,omitempty"`
 	Timeout time.Duration `json:"timeout"`
 }
 
@@ -133,7 +137,7 @@ func Do(ctx context.Context, j Job, resolvConf func() (string, error)) Outcome {
 	to := netip.AddrPortFrom(addr, uint16(j.Port)).String()
 	switch j.Proto {
 	case TCP:
-		conn, err := dialOne(ctx, "tcp", to)
+		conn, err := dialFrom(ctx, j.From, to)
 		if err != nil {
 			return out.failed(err)
 		}
@@ -150,10 +154,24 @@ func Do(ctx context.Context, j Job, resolvConf func() (string, error)) Outcome {
 	}
 }
 
+// dialFrom dials over TCP from a port, or from one of the next where a program of the pod holds it.
+func dialFrom(ctx context.Context, port int, to string) (net.Conn, error) {
+	for _, p := range []int{port, port + 1, port + 2, port + 3} {
+		if port == 0 {
+			break
+		}
+		conn, err := dialOne(ctx, "tcp", to, &net.TCPAddr{Port: p})
+		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			return conn, err
+		}
+	}
+	return dialOne(ctx, "tcp", to, nil)
+}
+
 // dialOne dials one literal address, which net does on this goroutine; with
 // several it would race them on goroutines that are in another namespace.
-func dialOne(ctx context.Context, network, to string) (net.Conn, error) {
-	var d net.Dialer
+func dialOne(ctx context.Context, network, to string, from net.Addr) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: from}
 	conn, err := d.DialContext(ctx, network, to)
 	if err != nil {
 		return nil, err
@@ -165,7 +183,7 @@ func dialOne(ctx context.Context, network, to string) (net.Conn, error) {
 }
 
 func (out Outcome) udp(ctx context.Context, to string) Outcome {
-	conn, err := dialOne(ctx, "udp", to)
+	conn, err := dialOne(ctx, "udp", to, nil)
 	if err != nil {
 		return out.failed(err)
 	}
@@ -185,7 +203,7 @@ func (out Outcome) udp(ctx context.Context, to string) Outcome {
 // http speaks over one fresh connection: net/http's transport would dial on a
 // goroutine of its own, and a kept connection outlives a new policy.
 func (out Outcome) http(ctx context.Context, j Job, to string) Outcome {
-	conn, err := dialOne(ctx, "tcp", to)
+	conn, err := dialFrom(ctx, j.From, to)
 	if err != nil {
 		return out.failed(err)
 	}

@@ -299,3 +299,30 @@ func TestNameOf(t *testing.T) {
 		}
 	}
 }
+
+// The port is the one that was asked for, or another where that is taken.
+func TestFromAPort(t *testing.T) {
+	t.Parallel()
+	taken, server := listen(t), listen(t)
+	free := listen(t)
+	_ = free.Close()
+	from := func(l net.Listener) int {
+		j := at(t, TCP, server.Addr())
+		j.From = l.Addr().(*net.TCPAddr).Port
+		if got := Do(t.Context(), j, noConf); got.Result != OK {
+			t.Fatalf("from port %d: %+v", j.From, got)
+		}
+		conn, err := server.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		return conn.RemoteAddr().(*net.TCPAddr).Port - j.From
+	}
+	if off := from(free); off < 0 || off > 3 { // another test may have taken it meanwhile
+		t.Errorf("dialled from %d ports off", off)
+	}
+	if off := from(taken); off == 0 {
+		t.Error("dialled from a port that is taken")
+	}
+}

@@ -171,7 +171,7 @@ func ask(ctx context.Context, name string, kind dnsmessage.Type, server string) 
 
 func exchange(ctx context.Context, server string, query []byte, id uint16) (dnsmessage.Message, error) {
 	var reply dnsmessage.Message
-	conn, err := dialOne(ctx, "udp", server)
+	conn, err := dialOne(ctx, "udp", server, nil)
 	if err != nil {
 		return reply, err
 	}
