@@ -60,10 +60,9 @@ func (d *during) String() string {
 const (
 	// pace is the pause between two requests from one client.
 	pace = 20 * time.Millisecond
-	// unanswered is when a request counts as failed. It leaves room for what the learner has nothing to do with: a lost
-	// packet is sent again after one, three and seven seconds, and on a busy machine a pod that asks for no processor waits
-	// for one for seconds while others start. A pod that has gone answers none of these.
-	unanswered = 8 * time.Second
+	// unanswered is when a request counts as failed. It leaves room for a lost packet to be sent again, which the
+	// learner has nothing to do with.
+	unanswered = 3 * time.Second
 	// change bounds the wait for the workload to have arrived again.
 	change = 45 * time.Second
 	// tail is how long requests go on after that, as rules that still lead to a pod which has gone show only then, and
