@@ -269,7 +269,7 @@ func TestEachJobHasAPortOfItsOwn(t *testing.T) {
 		for {
 			var j Job
 			if err := dec.Decode(&j); err != nil {
-				return nil
+				return err
 			}
 			mu.Lock()
 			seen[j.From]++
