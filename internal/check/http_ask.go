@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kindlab-dev/kindlab/internal/probe"
 	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
@@ -84,7 +86,7 @@ func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answ
 	if h.deny || since >= maxPatience {
 		return nil
 	}
-	if since < calm && h.by != nil && !h.leadsOnlyTo(ctx, c, answerers) {
+	if h.by != nil && h.mayStray(ctx, c, answerers, since) {
 		return &Failure{
 			Is: fmt.Sprintf("%s is answered as it should, and something changed a moment ago", h.url), Look: h.look(), Settling: true,
 		}
@@ -99,6 +101,17 @@ func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answ
 		}
 	}
 	return nil
+}
+
+// mayStray tells whether a pod that may not answer is perhaps on its way into the nodes' rules. Where the Service selects
+// one that stays, the rules are late rather than right: on a busy cluster they follow after seconds, and so does the
+// readiness of a pod that lost it for a moment.
+func (h httpCheck) mayStray(ctx context.Context, c *Cluster, answerers []string, since time.Duration) bool {
+	strays, known := h.strays(ctx, c, answerers)
+	if slices.ContainsFunc(strays, func(p corev1.Pod) bool { return stays(&p) }) {
+		return true
+	}
+	return since < calm && (!known || len(strays) > 0)
 }
 
 // askOnce asks once, in as many requests as that takes, and returns the outcome that was wrong beside its explanation.

@@ -111,7 +111,7 @@ func (h httpCheck) arriving(ctx context.Context, c *Cluster) bool {
 	}
 	list, err := c.Kube.CoreV1().Pods(svc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String()})
 	return err == nil && slices.ContainsFunc(list.Items, func(p corev1.Pod) bool {
-		if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+		if !stays(&p) {
 			return false
 		}
 		if podReady(&p) {

@@ -126,28 +126,40 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 		Spec:       networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "oven"}}},
 	}
 	declared := []corev1.ContainerPort{{ContainerPort: 8080}}
+	amoment := verdict{failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true}
+	both := map[string]string{"sells": "bread"}
+	mill := func(phase corev1.PodPhase) *corev1.Pod {
+		p := pod("mill-1", "10.0.0.10", "sells=bread")
+		p.Status.Phase = phase
+		return p
+	}
 	for _, tt := range []struct {
 		name, check string
 		selector    map[string]string
-		policy      []runtime.Object
+		more        []runtime.Object
 		ports       []corev1.ContainerPort
 		want        verdict
+		long        bool // whether it takes more than calm
 	}{
-		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, declared, verdict{}},
+		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, declared, verdict{}, false},
 		{
 			"another port is declared", bakery + "}",
 			map[string]string{"app": "oven"},
 			nil,
 			[]corev1.ContainerPort{{ContainerPort: 9090}},
 			verdict{failure: "http://bread/hostname still answers from pod till-1", settling: true},
+			false,
 		},
-		{"any pod", bakery + "}", nil, nil, declared, verdict{failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true}},
+		{"any pod", bakery + "}", nil, nil, declared, amoment, false},
+		{"a mill too, which no rule knows yet", bakery + "}", both, []runtime.Object{mill(corev1.PodRunning)}, declared, amoment, true},
+		{"a mill that ended", bakery + "}", both, []runtime.Object{mill(corev1.PodFailed)}, declared, amoment, false},
 		{
 			"a policy denies it", `http: {from: {pods: app=till}, url: "http://bread/"}`,
 			map[string]string{"app": "oven"},
 			[]runtime.Object{closed},
 			declared,
 			verdict{failure: "http://bread/ still answers from pod till-1: NetworkPolicy closed", settling: true},
+			true,
 		},
 		{
 			"a policy denies it, and what containers declare is no help", `http: {from: {pods: app=till}, url: "http://bread/"}`,
@@ -155,6 +167,7 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 			[]runtime.Object{closed},
 			nil,
 			verdict{failure: "http://bread/ still answers from pod till-1: NetworkPolicy closed", settling: true},
+			true,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -169,12 +182,13 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 				ovens := bakers()
 				for _, o := range ovens[1:] {
 					o.(*corev1.Pod).Spec.Containers = []corev1.Container{{Name: "oven", Ports: tt.ports}}
+					o.(*corev1.Pod).Labels["sells"] = "bread"
 				}
-				c, _, _ := clusterOf(slices.Concat(places(), ovens, tt.policy, clusterNames(), []runtime.Object{bread, slice(true, 8080)})...)
+				c, _, _ := clusterOf(slices.Concat(places(), ovens, tt.more, clusterNames(), []runtime.Object{bread, slice(true, 8080)})...)
 				c.Quick, c.Prober = true, &prober{answer: body("oven-1")}
 				tt.want.check(t, check.Run(t.Context(), c))
 				time.Sleep(calm)
-				if tt.policy != nil {
+				if tt.long {
 					tt.want.check(t, check.Run(t.Context(), c))
 					time.Sleep(maxPatience - calm)
 				}

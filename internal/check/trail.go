@@ -125,19 +125,23 @@ func saysWhenReady(p *corev1.Pod) bool {
 	return !slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe == nil && c.StartupProbe == nil })
 }
 
-// leadsOnlyTo tells that every pod which the Service selects may answer, so that no wrong one can be on its way into
-// the nodes' rules. It is false where that cannot be told.
-func (h httpCheck) leadsOnlyTo(ctx context.Context, c *Cluster, answerers []string) bool {
+// strays are the pods that the Service selects though they may not answer. Known is false where that cannot be told.
+func (h httpCheck) strays(ctx context.Context, c *Cluster, answerers []string) (pods []corev1.Pod, known bool) {
 	svc, err := h.find(ctx, c)
 	if err != nil || svc == nil || len(svc.Spec.Selector) == 0 {
-		return false
+		return nil, false
 	}
 	list, err := c.Kube.CoreV1().Pods(svc.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(svc.Spec.Selector).String()})
 	if err != nil {
-		return false
+		return nil, false
 	}
-	return !slices.ContainsFunc(list.Items, func(p corev1.Pod) bool {
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
 		meant := h.replica == "" || p.Spec.Hostname == h.replica
-		return meant && !slices.Contains(answerers, p.Name)
-	})
+		return !meant || slices.Contains(answerers, p.Name)
+	}), true
+}
+
+// stays tells whether a pod neither ended nor is about to.
+func stays(p *corev1.Pod) bool {
+	return p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
 }
