@@ -95,8 +95,12 @@ func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answ
 		if from.pod == nil && !h.outside {
 			continue // the nodes' own requests pass every policy
 		}
-		// That somebody answers refutes a guess, but not at once.
-		if link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK}); err == nil && link != nil && (!link.Guess || since < calm) {
+		link, err := h.trail(ctx, c, from, probe.Outcome{Result: dial.OK})
+		if err != nil {
+			continue
+		}
+		// That somebody answers refutes what remains a guess, but not at once.
+		if link = c.knock(ctx, link); link != nil && (!link.Guess || since < calm) {
 			return (&Failure{Is: fmt.Sprintf("%s still answers %s", h.url, from.name), Settling: true}).explained(link, nil)
 		}
 	}

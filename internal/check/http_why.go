@@ -48,7 +48,7 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 	// This first: a pod that arrives while the chain is walked would be missed by both.
 	arriving := h.arriving(ctx, c)
 	link, err := h.trail(ctx, c, from, o)
-	if err == nil {
+	if err == nil && !freshDoors(link) {
 		link = c.knock(ctx, link)
 	}
 	f.Settling = arriving && (link == nil || !link.Lasting)
@@ -62,17 +62,13 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 }
 
 // knock finds out whether a guess is right, which says that nobody listens at a pod's port: the pod asks itself, where no
-// policy and no rule of a node stands between. Where somebody answers, the guess was wrong, and no link remains. A program
-// that started a moment ago is not asked: it may be about to listen.
+// policy and no rule of a node stands between. Where somebody answers, the guess was wrong, and no link remains.
 func (c *Cluster) knock(ctx context.Context, link *explain.Link) *explain.Link {
 	if link == nil || !link.Guess || len(link.Doors) == 0 {
 		return link
 	}
 	jobs := make([]probe.Job, len(link.Doors))
 	for i, d := range link.Doors {
-		if time.Since(startedLast(&d.Pod)) < maxPatience {
-			return link
-		}
 		jobs[i] = jobFrom(d.Pod)
 		jobs[i].Proto, jobs[i].Host, jobs[i].Port, jobs[i].Timeout = dial.TCP, d.Pod.Status.PodIP, d.Port, allowTimeout
 	}
@@ -89,6 +85,11 @@ func (c *Cluster) knock(ctx context.Context, link *explain.Link) *explain.Link {
 	known := *link
 	known.Guess, known.Is = false, fmt.Sprintf("%s; nobody listens on port %d there", link.Is, link.Doors[0].Port)
 	return &known
+}
+
+// freshDoors tells whether a program behind one of a link's doors started a moment ago: it may be about to listen.
+func freshDoors(link *explain.Link) bool {
+	return link != nil && slices.ContainsFunc(link.Doors, func(d explain.Door) bool { return time.Since(startedLast(&d.Pod)) < maxPatience })
 }
 
 // startedLast is when the youngest of a pod's running containers started.

@@ -20,6 +20,9 @@ const (
 	// its address reaches the policy engine and the node's rules a while after the
 	// pod runs, and on a busy laptop that while is long.
 	youth = 10 * time.Second
+	// lag is how long a denial is disbelieved that no policy explains. One that was deleted leaves nothing to see but
+	// this, and on a busy cluster the network takes seconds to follow.
+	lag = 10 * time.Second
 	// calm is how long the objects must have been as they are before an answer
 	// is believed that may be owed to how they were before.
 	calm = 2 * time.Second
@@ -68,6 +71,9 @@ func (p *patience) disbelieves(o probe.Outcome) bool {
 	waited := time.Since(p.start)
 	return waited <= p.of(o) || waited <= 2*maxPatience && p.restive()
 }
+
+// lagging tells whether a denial that no policy explains may still be owed to one that is gone.
+func (p *patience) lagging() bool { return time.Since(p.start) <= lag }
 
 // repeats is how long, from start, this run goes on asking. A quick look does not: whoever wants to know looks again.
 func (p *patience) repeats(o probe.Outcome) time.Duration {

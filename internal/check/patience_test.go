@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
 )
 
 func TestPatience(t *testing.T) {
@@ -127,6 +128,8 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 	}
 	declared := []corev1.ContainerPort{{ContainerPort: 8080}}
 	amoment := verdict{failure: "http://bread/hostname is answered as it should, and something changed a moment ago", settling: true}
+	other := []corev1.ContainerPort{{ContainerPort: 9090}}
+	const listened = `http: {from: {pods: app=till}, url: "http://bread/listened", by: {pods: app=oven}}`
 	both := map[string]string{"sells": "bread"}
 	mill := func(phase corev1.PodPhase) *corev1.Pod {
 		p := pod("mill-1", "10.0.0.10", "sells=bread")
@@ -143,13 +146,14 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 	}{
 		{"only right pods", bakery + "}", map[string]string{"app": "oven"}, nil, declared, verdict{}, false},
 		{
-			"another port is declared", bakery + "}",
+			"another port is declared, and nobody listens where the Service leads", bakery + "}",
 			map[string]string{"app": "oven"},
 			nil,
-			[]corev1.ContainerPort{{ContainerPort: 9090}},
-			verdict{failure: "http://bread/hostname still answers from pod till-1", settling: true},
-			false,
+			other,
+			verdict{failure: "http://bread/hostname still answers from pod till-1: Service bread sends to port 8080 of its pods", settling: true},
+			true,
 		},
+		{"another port is declared, and somebody listens", listened, map[string]string{"app": "oven"}, nil, other, verdict{}, false},
 		{"any pod", bakery + "}", nil, nil, declared, amoment, false},
 		{"a mill too, which no rule knows yet", bakery + "}", both, []runtime.Object{mill(corev1.PodRunning)}, declared, amoment, true},
 		{"a mill that ended", bakery + "}", both, []runtime.Object{mill(corev1.PodFailed)}, declared, amoment, false},
@@ -185,7 +189,12 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 					o.(*corev1.Pod).Labels["sells"] = "bread"
 				}
 				c, _, _ := clusterOf(slices.Concat(places(), ovens, tt.more, clusterNames(), []runtime.Object{bread, slice(true, 8080)})...)
-				c.Quick, c.Prober = true, &prober{answer: body("oven-1")}
+				c.Quick, c.Prober = true, &prober{answer: func(j probe.Job) probe.Outcome {
+					if j.Proto == dial.TCP && tt.check != listened { // an oven asks itself
+						return probe.Outcome{Result: dial.Refused}
+					}
+					return probe.Outcome{Result: dial.OK, Status: 200, Body: "oven-1"}
+				}}
 				tt.want.check(t, check.Run(t.Context(), c))
 				time.Sleep(calm)
 				if tt.long {

@@ -240,6 +240,7 @@ func TestProbesOnARealCluster(t *testing.T) {
 	t.Run("inside", func(t *testing.T) { insideKinds(t, c) })
 	t.Run("quick", func(t *testing.T) { quickLooks(t, c) })
 	t.Run("changes", func(t *testing.T) { changeKinds(t, c) })
+	t.Run("ports that got no answer", func(t *testing.T) { stalePorts(t, c) })
 	t.Run("a table, 100 times", func(t *testing.T) { hundredTables(t, c) })
 }
 
@@ -437,16 +438,25 @@ func quickLooks(t *testing.T, c *check.Cluster) {
 	follow("wrong")
 }
 
-func changeKinds(t *testing.T, c *check.Cluster) {
+// onePod is a pod of the shop that stays.
+func onePod(t *testing.T, c *check.Cluster, selector string) corev1.Pod {
 	t.Helper()
-	base := `http: {from: {pods: app=front}, url: "http://web/hostname", by: {pods: app=web}, during: `
-	want(t, c, base+`{restart: deployment/web}}`, "")
-	list, err := c.Owner.Kube.CoreV1().Pods(shop).List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
+	list, err := c.Owner.Kube.CoreV1().Pods(shop).List(t.Context(), metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp == nil })
-	want(t, c, base+`{delete: pod/`+list.Items[i].Name+`}}`, "")
+	if i < 0 {
+		t.Fatalf("no pod has labels %s", selector)
+	}
+	return list.Items[i]
+}
+
+func changeKinds(t *testing.T, c *check.Cluster) {
+	t.Helper()
+	base := `http: {from: {pods: app=front}, url: "http://web/hostname", by: {pods: app=web}, during: `
+	want(t, c, base+`{restart: deployment/web}}`, "")
+	want(t, c, base+`{delete: pod/`+onePod(t, c, "app=web").Name+`}}`, "")
 	want(t, c, base+`{restart: deployment/nope}}`, "deployment/nope does not exist")
 	// All at once, and nobody is left to answer.
 	want(t, c, `http: {from: {pods: app=front}, url: "http://solo/hostname", during: {restart: deployment/solo}}`, "failed while deployment/solo was restarted; the first after")

@@ -138,13 +138,15 @@ func (r reach) Run(ctx context.Context, c *Cluster) error {
 	out := probe.Converge(ctx, c.Prober.Probe, all, wait.repeats)
 	err = r.controlled(servers, controls, out[len(cells):], wait)
 	if err == nil {
+		r.insist(ctx, c, cells, all, out, wait)
 		err = r.judge(ctx, c, cells, all, out, wait)
 	}
 	f, no := errors.AsType[*Failure](err)
 	if err != nil && !no {
 		return err
 	}
-	r.past.note(start, err == nil)
+	// A denial that nothing explains is believed once it has lasted; then it is not doubted anew by each quick look.
+	r.past.note(start, err == nil && len(unexplained(cells, out)) == 0)
 	if !no || !f.Settling {
 		if unsound := c.sound(ctx, r.about, nodesOf(flat(from), flat(to))...); unsound != nil {
 			return unsound
@@ -312,7 +314,7 @@ func (r reach) judge(ctx context.Context, c *Cluster, cells []cell, all []probe.
 			continue
 		}
 		said[key], found[key] = true, !want
-		settling = settling || !agreed && wait.disbelieves(o)
+		settling = settling || !agreed && (wait.disbelieves(o) || o.Result.Denied() && wait.lagging())
 		if want {
 			wrong = append(wrong, fmt.Sprintf("%s cannot reach %s (%s)", p.row, p.column, o.Result))
 		} else {

@@ -73,13 +73,40 @@ func (r reach) unsure(ctx context.Context, c *Cluster, p cell, o probe.Outcome, 
 		return fmt.Errorf("probing from %s to %s: %s", p.row, p.column, o.Detail)
 	case o.Result == dial.OK:
 		return r.behind(ctx, c, p)
-	case o.Result.Denied() && !want && wait.disbelieves(o):
+	case o.Result.Denied() && !want && (wait.disbelieves(o) || wait.lagging()):
 		return &Failure{
 			Is:   fmt.Sprintf("%s does not reach %s (%s), and no policy denies it", p.row, p.column, o.Result),
 			Look: r.look(p), Settling: true,
 		}
 	}
 	return nil
+}
+
+// unexplained are the places of cells that are denied though no policy denies them.
+func unexplained(cells []cell, out []probe.Outcome) (places []int) {
+	for i, p := range cells {
+		if p.open && out[i].Result.Denied() {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// insist asks again where a door is closed that no policy closes, and whose pod answers itself: a policy that was deleted
+// may have closed it, and the network does not know yet.
+func (r reach) insist(ctx context.Context, c *Cluster, cells []cell, all []probe.Expectation, out []probe.Outcome, wait *patience) {
+	places := unexplained(cells, out)
+	if wait.quick || len(places) == 0 {
+		return
+	}
+	again := make([]probe.Expectation, len(places))
+	for n, i := range places {
+		again[n] = all[i]
+	}
+	left := lag - time.Since(wait.start)
+	for n, o := range probe.Converge(ctx, c.Prober.Probe, again, func(probe.Outcome) time.Duration { return left }) {
+		out[places[n]] = o
+	}
 }
 
 // catchingUp is how long a network may take to do what a changed policy says before nobody can tell any more what it does.

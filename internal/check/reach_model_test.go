@@ -79,6 +79,7 @@ func TestReachAsksThePoliciesWhenToBelieve(t *testing.T) {
 			want: verdict{failure: "guest does not reach db (refused), and no policy denies it", settling: true},
 		},
 		{name: "closed by something else", changed: long, packets: right, want: verdict{}},
+		{name: "nothing answers, and no policy says so", changed: long, packets: shut, want: verdict{failure: "front cannot reach db (timeout)"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -118,6 +119,47 @@ func TestReachSeesOneMoment(t *testing.T) {
 		verdict{failure: "front cannot reach db (refused)"}.check(t, err)
 		if f, _ := errors.AsType[*Failure](err); f != nil && f.Settling {
 			t.Error("it is settling still")
+		}
+	})
+}
+
+// A policy was deleted, of which nothing is left to see, and the network takes its time. Until then everything is as it was
+// meant to be, and is not any more.
+func TestReachSeesThatAPolicyIsGone(t *testing.T) {
+	t.Parallel()
+	const late = 7 * time.Second
+	check := mustCompile(t, shopTable)
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c, _, _ := clusterOf(shop()...)
+		c.Prober = &prober{answer: func(j probe.Job) probe.Outcome {
+			if j.PodIP == guestIP && time.Since(start) < late {
+				return probe.Outcome{Result: dial.Refused}
+			}
+			return probe.Outcome{Result: dial.OK}
+		}}
+		verdict{failure: "guest still reaches db"}.check(t, check.Run(t.Context(), c))
+		if took := time.Since(start); took < late || took > late+probe.Interval {
+			t.Errorf("told after %s", took)
+		}
+	})
+}
+
+// What no policy closes and stays closed is right after a while, and does not begin to settle again with each look.
+func TestADenialThatLastsIsBelieved(t *testing.T) {
+	t.Parallel()
+	check := mustCompile(t, shopTable)
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := clusterOf(shop()...)
+		c.Quick = true
+		c.Prober = &prober{answer: by(map[string]dial.Result{frontIP: dial.OK, guestIP: dial.Refused, dbIP: dial.OK})}
+		settling := verdict{failure: "guest does not reach db (refused), and no policy denies it", settling: true}
+		settling.check(t, check.Run(t.Context(), c))
+		time.Sleep(lag)
+		settling.check(t, check.Run(t.Context(), c))
+		time.Sleep(time.Second)
+		for range 3 {
+			verdict{}.check(t, check.Run(t.Context(), c))
 		}
 	})
 }

@@ -1,0 +1,79 @@
+//go:build e2e
+
+package check_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kindlab-dev/kindlab/internal/check"
+	"github.com/kindlab-dev/kindlab/internal/probe"
+	"github.com/kindlab-dev/kindlab/internal/probe/dial"
+)
+
+// A Service whose one endpoint the test chooses.
+const chosen = `
+apiVersion: v1
+kind: Service
+metadata: {namespace: probes-shop, name: chosen}
+spec: {ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {namespace: probes-shop, name: chosen, labels: {kubernetes.io/service-name: chosen}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [%s], conditions: {ready: true}}]
+`
+
+// stalePorts are those that a connection was tried from which nobody answered: for two minutes the node sends whatever
+// comes from them to the pod that was silent, though the Service leads to another one by then. Of a thousand probes from
+// ports that the kernel chooses, some thirty would meet one.
+func stalePorts(t *testing.T, c *check.Cluster) {
+	t.Helper()
+	front, web := onePod(t, c, "app=front"), onePod(t, c, "app=web")
+	nobody := netip.MustParsePrefix(web.Status.PodIP + "/24").Masked().Addr().As4()
+	nobody[3] = 250 // a node has few pods, and gives their addresses in turn
+	apply(t, c, fmt.Sprintf(chosen, netip.AddrFrom4(nobody)))
+	service, err := c.Owner.Kube.CoreV1().Services(shop).Get(t.Context(), "chosen", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	knock := func(times int, limit time.Duration) (seen map[dial.Result]int) {
+		jobs := make([]probe.Job, times)
+		for i := range jobs {
+			jobs[i] = probe.Job{
+				PodIP: front.Status.PodIP, PodUID: string(front.UID), Node: front.Spec.NodeName,
+				Proto: dial.TCP, Host: service.Spec.ClusterIP, Port: 80, Timeout: limit,
+			}
+		}
+		seen = map[dial.Result]int{}
+		for _, o := range c.Prober.Probe(t.Context(), jobs) {
+			seen[o.Result]++
+		}
+		return seen
+	}
+	// Of an address that nobody has, the node says now and then that there is no way to it.
+	silent := func(seen map[dial.Result]int) int { return seen[dial.Timeout] + seen[dial.Unreachable] }
+	until := func(what string, right func(map[dial.Result]int) bool) {
+		for start := time.Now(); !right(knock(1, time.Second)); time.Sleep(100 * time.Millisecond) {
+			if time.Since(start) > 20*time.Second {
+				t.Fatalf("the Service's rules did not follow: no %s", what)
+			}
+		}
+	}
+	until("silence", func(seen map[dial.Result]int) bool { return silent(seen) == 1 })
+	const times = 1000
+	if seen := knock(times, time.Second); silent(seen) != times {
+		t.Fatalf("knocking where nobody is: %v", seen)
+	}
+	apply(t, c, fmt.Sprintf(chosen, web.Status.PodIP))
+	until("answer", func(seen map[dial.Result]int) bool { return seen[dial.OK] == 1 })
+	if seen := knock(times, 10*time.Second); seen[dial.OK] != times {
+		t.Errorf("some met who was silent before: %v", seen)
+	}
+}
