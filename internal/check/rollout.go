@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -92,8 +92,9 @@ func (r Rollout) Objects() []Dependency {
 type progress struct {
 	generation, observed          int64
 	want, updated, ready, replica int32
-	pods                          labels.Selector // its pods; nil when it is one itself
-	stuck                         string          // why it will not arrive by waiting, as far as it says itself
+	pods                          labels.Selector         // its pods; nil when it is one itself
+	template                      *corev1.PodTemplateSpec // of a Deployment
+	stuck                         string                  // why it will not arrive by waiting, as far as it says itself
 }
 
 // Run compares status with spec.
@@ -148,7 +149,7 @@ func (r Rollout) progress(ctx context.Context, c *Cluster) (progress, error) {
 		if err != nil {
 			return progress{}, err
 		}
-		p := progress{generation: d.Generation, observed: d.Status.ObservedGeneration, want: one(d.Spec.Replicas), updated: d.Status.UpdatedReplicas, ready: d.Status.AvailableReplicas, replica: d.Status.Replicas}
+		p := progress{generation: d.Generation, observed: d.Status.ObservedGeneration, want: one(d.Spec.Replicas), updated: d.Status.UpdatedReplicas, ready: d.Status.AvailableReplicas, replica: d.Status.Replicas, template: &d.Spec.Template}
 		for _, cond := range d.Status.Conditions {
 			// The API server refuses its pods: a quota, or a rule of the namespace.
 			if cond.Type == "ReplicaFailure" && cond.Status == corev1.ConditionTrue {
@@ -217,27 +218,27 @@ func (p progress) over(selector *metav1.LabelSelector) (progress, error) {
 	return p, err
 }
 
-// latest is the label that tells the pods of a Deployment's latest template from those of earlier ones; "" for others.
-func (r Rollout) latest(ctx context.Context, c *Cluster, p progress) (hash string, err error) {
-	if r.Ref.Kind != "deployment" {
-		return "", nil
+// earlier returns what tells the pods of a Deployment's earlier templates from those of its latest, by the template: which
+// ReplicaSet is the newest tells nothing while Recreate waits for the old pods to go, because the next one is not there yet.
+func (r Rollout) earlier(ctx context.Context, c *Cluster, p progress) (func(*corev1.Pod) bool, error) {
+	if p.template == nil {
+		return func(*corev1.Pod) bool { return false }, nil
 	}
 	list, err := c.Kube.AppsV1().ReplicaSets(r.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: p.pods.String()})
 	if err != nil {
-		return "", fmt.Errorf("listing the ReplicaSets of %s: %w", r.Ref, err)
+		return nil, fmt.Errorf("listing the ReplicaSets of %s: %w", r.Ref, err)
 	}
-	newest := 0
+	const hash = appsv1.DefaultDeploymentUniqueLabelKey
+	old := map[string]bool{}
 	for _, s := range list.Items {
-		owner := metav1.GetControllerOf(&s)
-		if owner == nil || owner.Name != r.Ref.Name {
-			continue
-		}
-		n, _ := strconv.Atoi(s.Annotations["deployment.kubernetes.io/revision"]) // none is the oldest
-		if n >= newest {
-			newest, hash = n, s.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+		// Its controller compares them in the same way, without the label that it adds.
+		made := s.Spec.Template.DeepCopy()
+		delete(made.Labels, hash)
+		if owner := metav1.GetControllerOf(&s); owner != nil && owner.Name == r.Ref.Name {
+			old[s.Labels[hash]] = !equality.Semantic.DeepEqual(made, p.template)
 		}
 	}
-	return hash, nil
+	return func(pod *corev1.Pod) bool { return old[pod.Labels[hash]] }, nil
 }
 
 // waiting tells a rollout that is moving from one that will not get there.
@@ -252,14 +253,13 @@ func (r Rollout) waiting(ctx context.Context, c *Cluster, p progress, f *Failure
 		if err != nil {
 			return fmt.Errorf("listing the pods of %s: %w", r.Ref, err)
 		}
-		hash, err := r.latest(ctx, c, p)
+		earlier, err := r.earlier(ctx, c, p)
 		if err != nil {
 			return err
 		}
 		for i := range list.Items {
 			// A pod that is on its way out, or of an earlier template, says nothing of where the rollout goes.
-			old := hash != "" && list.Items[i].Labels[appsv1.DefaultDeploymentUniqueLabelKey] != hash
-			if list.Items[i].DeletionTimestamp != nil || old {
+			if list.Items[i].DeletionTimestamp != nil || earlier(&list.Items[i]) {
 				continue
 			}
 			s, err := c.stuck(ctx, &list.Items[i])

@@ -51,6 +51,28 @@ func mounting(optional bool) *corev1.Pod {
 	return p
 }
 
+// crashing is a Deployment that asks for an image by now, and a pod with nginx:1 in it that crashes.
+func crashing(now string) []runtime.Object {
+	running := func(image string) corev1.PodTemplateSpec {
+		return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: image}}}}
+	}
+	const hash = appsv1.DefaultDeploymentUniqueLabelKey
+	made := running("nginx:1")
+	made.Labels[hash] = "6d4"
+	controller := true
+	set := &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: "web-6d4", Labels: made.Labels,
+			OwnerReferences: []metav1.OwnerReference{{Kind: "Deployment", Name: "web", Controller: &controller}},
+		},
+		Spec: appsv1.ReplicaSetSpec{Template: made},
+	}
+	old := unready("CrashLoopBackOff")
+	old.Labels[hash] = "6d4"
+	d := deployment(func(d *appsv1.Deployment) { d.Status.AvailableReplicas, d.Spec.Template = 1, running(now) })
+	return []runtime.Object{d, set, old}
+}
+
 func zero(d *appsv1.Deployment) {
 	d.Spec.Replicas = new(int32)
 	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 3}
@@ -141,6 +163,8 @@ func TestRollout(t *testing.T) {
 		}()}, verdict{failure: "1 ready", settling: true}},
 		{"stuck without its claim", "{of: deployment/web}", []runtime.Object{deployment(behind), unclaimed}, verdict{failure: `(pod web-1 cannot be scheduled: persistentvolumeclaim "data" not found)`}},
 		{"its claim is there by now", "{of: deployment/web}", []runtime.Object{deployment(behind), unclaimed, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "data"}}}, verdict{failure: "1 ready", settling: true}},
+		{"Recreate, and the old pod is not gone yet", "{of: deployment/web}", crashing("nginx:2"), verdict{failure: "1 ready", settling: true}},
+		{"the latest pod is stuck", "{of: deployment/web}", crashing("nginx:1"), verdict{failure: "(container main of pod web-1: CrashLoopBackOff)"}},
 		{"another's pod is stuck", "{of: deployment/web}", []runtime.Object{deployment(behind), func() *corev1.Pod {
 			p := unready("CrashLoopBackOff")
 			p.Labels["app"] = "db"
