@@ -107,15 +107,15 @@ func (h httpCheck) doubt(ctx context.Context, c *Cluster, origins []origin, answ
 	return nil
 }
 
-// mayStray tells whether a pod that may not answer is perhaps on its way into the nodes' rules. Where the Service selects
-// one that stays, the rules are late rather than right: on a busy cluster they follow after seconds, and so does the
-// readiness of a pod that lost it for a moment.
+// mayStray tells whether a pod other than the answerers is perhaps on its way into the nodes' rules. Where the Service
+// selects one that stays and is none of by, the rules are late rather than right: on a busy cluster they follow after
+// seconds, and so does the readiness of a pod that lost it for a moment.
 func (h httpCheck) mayStray(ctx context.Context, c *Cluster, answerers []string, since time.Duration) bool {
-	strays, known := h.strays(ctx, c, answerers)
-	if slices.ContainsFunc(strays, func(p corev1.Pod) bool { return stays(&p) }) {
+	others, known := h.others(ctx, c, answerers)
+	if slices.ContainsFunc(others, func(p corev1.Pod) bool { return stays(&p) && !h.by.has(&p) }) {
 		return true
 	}
-	return since < calm && (!known || len(strays) > 0)
+	return since < calm && (!known || len(others) > 0)
 }
 
 // askOnce asks once, in as many requests as that takes, and returns the outcome that was wrong beside its explanation.

@@ -61,6 +61,12 @@ func (p *podSet) object() Dependency {
 	return Dependency{Resource: pods, Namespace: p.Namespace, Selector: p.Pods}
 }
 
+// has tells whether a pod is one of the set.
+func (p *podSet) has(pod *corev1.Pod) bool {
+	selector, err := labels.Parse(p.Pods)
+	return err == nil && pod.Namespace == p.Namespace && selector.Matches(labels.Set(pod.Labels))
+}
+
 // look is the command that shows the pods.
 func (p *podSet) look() string {
 	cmd := "kubectl -n " + p.Namespace + " get pods -o wide"

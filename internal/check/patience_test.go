@@ -136,6 +136,8 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 		p.Status.Phase = phase
 		return p
 	}
+	cold := pod("oven-3", "10.0.0.11", "app=oven")
+	cold.Labels["sells"], cold.Status.Conditions = "bread", nil
 	for _, tt := range []struct {
 		name, check string
 		selector    map[string]string
@@ -156,6 +158,7 @@ func TestAQuickLookIsSureOfTheRightAnswer(t *testing.T) {
 		{"another port is declared, and somebody listens", listened, map[string]string{"app": "oven"}, nil, other, verdict{}, false},
 		{"any pod", bakery + "}", nil, nil, declared, amoment, false},
 		{"a mill too, which no rule knows yet", bakery + "}", both, []runtime.Object{mill(corev1.PodRunning)}, declared, amoment, true},
+		{"an oven too, which is not ready yet", bakery + "}", both, []runtime.Object{cold}, declared, amoment, false},
 		{"a mill that ended", bakery + "}", both, []runtime.Object{mill(corev1.PodFailed)}, declared, amoment, false},
 		{
 			"a policy denies it", `http: {from: {pods: app=till}, url: "http://bread/"}`,

@@ -125,8 +125,8 @@ func saysWhenReady(p *corev1.Pod) bool {
 	return !slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe == nil && c.StartupProbe == nil })
 }
 
-// strays are the pods that the Service selects though they may not answer. Known is false where that cannot be told.
-func (h httpCheck) strays(ctx context.Context, c *Cluster, answerers []string) (pods []corev1.Pod, known bool) {
+// others are the pods that the Service selects beside the answerers. Known is false where that cannot be told.
+func (h httpCheck) others(ctx context.Context, c *Cluster, answerers []string) (pods []corev1.Pod, known bool) {
 	svc, err := h.find(ctx, c)
 	if err != nil || svc == nil || len(svc.Spec.Selector) == 0 {
 		return nil, false
