@@ -107,7 +107,8 @@ type Failure struct {
 	Settling bool     // the cluster is still on its way
 
 	certain bool // the API's objects explain it: nothing is left that could come right by itself but a workload on its way
-	silent  bool // there was no answer, and the API's objects do not explain it
+	// unexplained is whether packets are denied, and the API's objects tell no reason.
+	unexplained bool
 }
 
 func (f *Failure) Error() string {

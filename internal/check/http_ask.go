@@ -53,16 +53,17 @@ func (h httpCheck) settle(ctx context.Context, c *Cluster, origins []origin, ans
 				continue
 			}
 		}
+		mayCome := wait.disbelieves(worst) || no && f.unexplained && wait.lagging()
 		switch {
 		case err == nil:
 			if err = h.doubt(ctx, c, origins, answerers); err == nil {
 				return nil
 			}
-		case no && f.silent && !h.slow && !c.Quick && !wait.disbelieves(worst):
+		case no && f.unexplained && worst.Result == dial.Timeout && !h.slow && !c.Quick && !mayCome:
 			// Only a busy machine explains the silence, on which a pod waits for a processor. It gets more time, once.
 			h.slow = true
 			continue
-		case !no || !wait.disbelieves(worst) || c.final(ctx, f, h.Objects()):
+		case !no || !mayCome || c.final(ctx, f, h.Objects()):
 			return err
 		default:
 			f.Settling = true

@@ -53,7 +53,7 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 	}
 	f.Settling = arriving && (link == nil || !link.Lasting)
 	f = f.explained(link, err)
-	f.silent = o.Result == dial.Timeout && err == nil && link == nil
+	f.unexplained = o.Result.Denied() && err == nil && link == nil
 	// An alias of a name outside, and no such name: had the cluster's DNS not heard of the alias yet, it would by now.
 	if link != nil && link.Leaves && o.Result.OfDNS() && time.Since(c.lastChange(ctx, h.Objects())) >= calm {
 		f.certain = !f.Settling

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -57,6 +58,17 @@ func TestLateAnswersAreAskedForAgain(t *testing.T) {
 	}
 }
 
+// seesNothing is a cluster whose API tells no reason why the ovens should not answer.
+func seesNothing() *Cluster {
+	bread, ovens := fromOvens("10.96.0.9"), bakers()
+	bread.Spec.Ports[0].TargetPort = intstr.FromInt32(8080)
+	for _, o := range ovens[1:] {
+		o.(*corev1.Pod).Spec.Containers = []corev1.Container{{Name: "oven", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+	}
+	c, _, _ := clusterOf(slices.Concat(places(), ovens, clusterNames(), []runtime.Object{bread, slice(true, 8080)})...)
+	return c
+}
+
 // Where nothing in the API explains a silence, a pod may wait for a processor: it gets more time, once.
 func TestASilenceThatNothingExplains(t *testing.T) {
 	t.Parallel()
@@ -72,12 +84,7 @@ func TestASilenceThatNothingExplains(t *testing.T) {
 	} {
 		check := mustCompile(t, bakery+"}")
 		synctest.Test(t, func(t *testing.T) {
-			bread, ovens := fromOvens("10.96.0.9"), bakers()
-			bread.Spec.Ports[0].TargetPort = intstr.FromInt32(8080)
-			for _, o := range ovens[1:] {
-				o.(*corev1.Pod).Spec.Containers = []corev1.Container{{Name: "oven", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
-			}
-			c, _, _ := clusterOf(slices.Concat(places(), ovens, clusterNames(), []runtime.Object{bread, slice(true, 8080)})...)
+			c := seesNothing()
 			c.Quick = tt.quick
 			slow := false
 			c.Prober = &prober{answer: func(j probe.Job) probe.Outcome {
@@ -97,6 +104,47 @@ func TestASilenceThatNothingExplains(t *testing.T) {
 			if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") || slow != tt.slow {
 				t.Errorf("%s: got %q, slow %t", tt.name, got, slow)
 			}
+		})
+	}
+}
+
+// A policy that was deleted leaves nothing to see, and the network may go on to deny what it denied for a while. Where the
+// API tells no reason for a refusal, it is believed later than one that has a reason.
+func TestARefusalThatNothingExplains(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		comes time.Duration // when the network lets requests through
+		quick bool
+		want  verdict
+	}{
+		{name: "until the network follows", comes: lag - time.Second},
+		{name: "for good", comes: time.Hour, want: verdict{failure: "http://bread/hostname does not answer from pod till-1 (refused)"}},
+		{name: "a quick look", comes: time.Hour, quick: true, want: verdict{failure: "does not answer", settling: true}},
+	} {
+		check := mustCompile(t, bakery+"}")
+		synctest.Test(t, func(t *testing.T) {
+			c, start := seesNothing(), time.Now()
+			c.Quick = tt.quick
+			c.Prober = &prober{answer: func(j probe.Job) probe.Outcome {
+				switch {
+				case j.Proto != dial.HTTP:
+					return probe.Outcome{Result: dial.OK} // nobody refuses himself
+				case time.Since(start) < tt.comes:
+					return probe.Outcome{Result: dial.Refused}
+				}
+				return body("oven-1")(j)
+			}}
+			t.Log(tt.name)
+			tt.want.check(t, check.Run(t.Context(), c))
+			if took := time.Since(start); !tt.quick && took < min(tt.comes, lag) {
+				t.Errorf("believed after %s", took)
+			}
+			if !tt.quick {
+				return
+			}
+			time.Sleep(lag + time.Second)
+			verdict{failure: "does not answer"}.check(t, check.Run(t.Context(), c))
 		})
 	}
 }
