@@ -71,7 +71,7 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 		return a, false, nil
 	case err != nil:
 		return a, false, err
-	case !remade:
+	case !remade && !changed.reborn:
 		return a, true, nil
 	}
 	r.After = now
@@ -88,12 +88,13 @@ const following = 5 * time.Second
 type simple struct {
 	rules     []stored           // and scaled Deployments, and what is new and runs nothing
 	scaled    bool               // there are such Deployments
+	reborn    bool               // a rule was gone, so that its successor is another object
 	workloads []stored           // to make anew, and to leave away
 	doomed    map[types.UID]bool // workloads and stray pods as they are now, and later what they own
 }
 
 // simplyChanged are the objects to put back. It is not possible where anything but rules and workloads has changed, as
-// pods may have read it, or where a rule is gone: one that is made anew is another one.
+// pods may have read it.
 func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) {
 	changed.doomed = map[types.UID]bool{}
 	was, is := byName(s.Objects), byName(now.Objects)
@@ -102,8 +103,8 @@ func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) 
 		same := there && o.unstructured().GetUID() == found.unstructured().GetUID() && revision(o) == revision(found)
 		switch {
 		case there && len(compare(o, found)) == 0 && (same || !workload(o)):
-		case rule(o) && same:
-			changed.rules = append(changed.rules, o)
+		case rule(o):
+			changed.rules, changed.reborn = append(changed.rules, o), changed.reborn || !same
 		case same && scaled(o, found):
 			changed.rules, changed.scaled = append(changed.rules, o), true
 		case workload(o) && remakable(o):

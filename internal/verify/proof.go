@@ -26,12 +26,13 @@ type proof struct {
 	round int
 	// hasty tells that the last state was undone in place: the network may still go by it for a moment.
 	hasty bool
-	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught. In a twin,
-	// any solution does: it is the twin that is in question.
+	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught. In a twin
+	// it is enough that each task has passed: it is the twin that is in question.
 	sound bool
 	// In a twin nothing that seems wrong is told: doubts counts it, and the lab itself decides.
-	twin   bool
-	doubts int
+	twin     bool
+	doubts   int
+	unpassed map[string]bool // tasks that have not passed yet in a state of the twin that is as it should be
 }
 
 // errGivenUp ends a proof whose finding has been told.
@@ -69,10 +70,16 @@ func (p *proof) run(ctx context.Context) (err error) {
 // known to be solved; what they have doubts about is tried last, by the lab itself.
 func (p *proof) first(ctx context.Context) error {
 	rest := &tries{answers: p.others(), waiting: slices.Concat(p.listed(), p.generated())}
-	helped := p.helpers(ctx, rest)
+	began, helped := p.Now(), func() {}
+	if p.facts.changes {
+		helped = p.helpers(ctx, rest)
+	}
 	err := p.untouched(ctx)
 	if err == nil {
 		err = p.solution(ctx, original(p.lab))
+	}
+	if err == nil && !p.facts.changes && p.Now().Sub(began) > brisk {
+		helped = p.helpers(ctx, rest)
 	}
 	if err == nil {
 		err = p.work(ctx, rest)
@@ -121,7 +128,7 @@ func (p *proof) solution(ctx context.Context, i int) error {
 	s := p.lab.Solutions[i]
 	return p.state(ctx, "solution: "+s.Title, func(r report.Report) *complaint {
 		c := solved(r)
-		p.sound = p.sound || c == nil && (p.twin || i == original(p.lab))
+		p.sound = p.sound || c == nil && i == original(p.lab)
 		return c
 	}, stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run})
 }
@@ -193,8 +200,8 @@ func (p *proof) stateOf(ctx context.Context, name string, early func(report.Repo
 	if wrong != nil {
 		p.found(*wrong)
 	}
-	if len(steps) == 0 && !p.facts.changes {
-		return ctx.Err() // nothing was touched
+	if len(steps) == 0 && !p.scene.Touched() {
+		return ctx.Err()
 	}
 	return back(ctx, name)
 }
@@ -209,6 +216,7 @@ func (p *proof) wrong(ctx context.Context, name string, early func(report.Report
 	}
 	c := judge(r)
 	if c == nil {
+		p.saw(r)
 		return nil
 	}
 	is := strings.Join(c.is, "; ")

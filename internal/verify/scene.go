@@ -32,6 +32,8 @@ type Scene interface {
 	// Undo is a quick Reset where simple objects have changed, and nothing that no object shows, and tells whether that is
 	// so. The cluster may take a moment to follow.
 	Undo(ctx context.Context) (bool, error)
+	// Touched tells whether a grade may have changed something since the lab was put there or put back.
+	Touched() bool
 	Stop(ctx context.Context) error
 	// Answers returns an error when the cluster does not answer at all: then an error says nothing about the lab.
 	Answers(ctx context.Context) error
@@ -65,6 +67,8 @@ type scene struct {
 	before stage.Attempt // as this one does: the same, made anew by each reset
 	// marked tells that since then something may have been changed that no object shows.
 	marked bool
+	// touched tells that a check ran which changes the cluster.
+	touched bool
 }
 
 func (s *scene) options() stage.Options {
@@ -84,7 +88,7 @@ func (s *scene) Start(ctx context.Context, l *lab.Lab) error {
 		return err
 	}
 	s.before, err = stage.Recorded(ctx, s.ground.Cluster, l.Name)
-	s.first, s.marked = s.before, false
+	s.first, s.marked, s.touched = s.before, false, false
 	return err
 }
 
@@ -100,7 +104,9 @@ func (s *scene) Grade(ctx context.Context, quick bool) (report.Report, error) {
 	graded := *s.ground.Cluster
 	graded.Baseline = s.before.Baseline
 	graded.Answer = func(string) (string, bool) { return "", false }
-	g := grade.Grader{Kinds: s.ground.Kinds, Cluster: &graded, Recognise: true, Changing: func(c check.Check) { s.marked = s.marked || check.Marks(c) }}
+	g := grade.Grader{Kinds: s.ground.Kinds, Cluster: &graded, Recognise: true, Changing: func(c check.Check) {
+		s.touched, s.marked = true, s.marked || check.Marks(c)
+	}}
 	running, enough := context.WithCancel(ctx)
 	defer enough()
 	if quick {
@@ -130,7 +136,7 @@ func (s *scene) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, erro
 	if err != nil {
 		return nil, err
 	}
-	s.before, s.marked = now, false
+	s.before, s.marked, s.touched = now, false, false
 	if anew {
 		s.first = now
 		return nil, nil
@@ -144,8 +150,11 @@ func (s *scene) Undo(ctx context.Context) (bool, error) {
 	}
 	before, undone, err := s.before.Undo(ctx, s.ground.Cluster, s.lab)
 	s.before = before
+	s.touched = s.touched && !undone
 	return undone, err
 }
+
+func (s *scene) Touched() bool { return s.touched }
 
 func (s *scene) Stop(ctx context.Context) error {
 	return stage.Stop(ctx, s.ground.Cluster, s.lab, s.options())

@@ -23,8 +23,8 @@ func (p *proof) generated() []try {
 	var all []try
 	for _, m := range mutants {
 		all = append(all, func(ctx context.Context, in *proof) error {
-			if !in.sound {
-				return nil
+			if err := in.assure(ctx); err != nil || !in.sound {
+				return err
 			}
 			return in.try(ctx, m.moved(in.lab))
 		})

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
+	"github.com/kindlab-dev/kindlab/internal/report"
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
@@ -90,15 +92,18 @@ func (p *proof) one(ctx context.Context, all *tries, this try) error {
 	return err
 }
 
+// brisk is how long the untouched state and one solution of a lab may take together for it to be quick.
+const brisk = 6 * time.Second
+
 // helpers sets up twins of a slow lab, which try states beside it, and returns what waits until they have ended. A lab is
-// slow whose checks change the cluster: what they change has to come to rest, and is put back after each. A quick one has
-// no twins, as they take from the processors what it has itself.
+// slow whose checks change the cluster, as what they change has to come to rest and is put back after each, and one that
+// turns out to be. A quick one has no twins, as they take from the processors what it has itself.
 //
 // A twin is an accelerator and no more: one that cannot be made, or in which a solution does not pass, does not help,
 // and what seems wrong to one is looked at again in the lab itself.
 func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 	var working sync.WaitGroup
-	if !p.facts.changes || wantsNodePorts(p.lab) { // of these there is one each
+	if wantsNodePorts(p.lab) { // of these there is one each
 		return working.Wait
 	}
 	for n := range p.twins {
@@ -107,6 +112,10 @@ func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 			break
 		}
 		t := &proof{Verifier: p.Verifier, name: p.name, lab: l, facts: p.facts, scene: p.Scene(false), turns: p.turns, round: 1, twin: true}
+		t.unpassed = map[string]bool{}
+		for _, task := range l.Tasks {
+			t.unpassed[task.ID] = true
+		}
 		working.Go(func() { t.help(ctx, all) })
 	}
 	return working.Wait
@@ -128,14 +137,40 @@ func (p *proof) help(ctx context.Context, all *tries) {
 	if err != nil {
 		return
 	}
-	if right := all.answer(); right != nil { // the lab itself proves the original
-		err = p.one(ctx, all, right)
-	} else {
-		err = p.solution(ctx, original(p.lab))
+	// Other solutions first. Whether a twin is as good as its lab shows in any state in which tasks pass.
+	if right := all.answer(); right != nil {
+		if err := p.one(ctx, all, right); err != nil || !p.sound {
+			return
+		}
 	}
-	if err == nil && p.sound {
-		_ = p.work(ctx, all) // what it could not do is doubted
+	_ = p.work(ctx, all) // what it could not do is doubted
+}
+
+// saw takes note of the tasks that pass in a state of a twin that is as it should be.
+func (p *proof) saw(r report.Report) {
+	if !p.twin {
+		return
 	}
+	for _, t := range r.Tasks {
+		if t.Verdict == report.Passed {
+			delete(p.unpassed, t.ID)
+		}
+	}
+	p.sound = p.sound || len(p.unpassed) == 0
+}
+
+// assure solves a twin in which not all tasks have passed yet: until then, what it catches proves nothing.
+func (p *proof) assure(ctx context.Context) error {
+	if p.sound || !p.twin {
+		return nil
+	}
+	if err := p.solution(ctx, original(p.lab)); err != nil {
+		return err
+	}
+	if !p.sound {
+		return errGivenUp
+	}
+	return nil
 }
 
 // moved is the mutant for a lab that may be a twin.

@@ -23,18 +23,20 @@ func slowly(names ...string) fstest.MapFS {
 	return files(names, `{http: {from: {pods: app=guest}, url: "http://tea/"}}`, `{exec: {in: {pods: app=guest}, run: [sip], changes: true}}`)
 }
 
-// beside proves a lab that is slow, and has one twin, which is as the test makes it and quick.
-func beside(t *testing.T, l *lab.Lab, twin *stageFake) (got verify.Lab, itself *stageFake, told []string) {
+// beside proves a lab that is slow beside twins, which are as the test makes them, and quick.
+func beside(t *testing.T, l *lab.Lab, twins ...*stageFake) (got verify.Lab, itself *stageFake, told []string) {
 	t.Helper()
 	within := func(pause time.Duration) func(context.Context, stage.Step) error {
 		return func(context.Context, stage.Step) error { time.Sleep(pause); return nil }
 	}
 	itself = &stageFake{perform: within(20 * time.Second)}
-	twin.perform = within(10 * time.Millisecond)
+	for _, twin := range twins {
+		twin.perform = within(10 * time.Millisecond)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		v := verifier(itself)
-		free := []*stageFake{itself, twin}
-		v.Parallel, v.Scene = 2, func(bool) verify.Scene {
+		free := append([]*stageFake{itself}, twins...)
+		v.Parallel, v.Scene = len(free), func(bool) verify.Scene {
 			f := free[0]
 			free = free[1:]
 			return f
@@ -113,6 +115,46 @@ func TestATwinDecidesNothing(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Which solution shows that a twin is as good as its lab does not matter, nor whether it is one: each task has to pass.
+func TestATwinOfWhichAllTasksPassedIsGood(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		grade func(state string, r *report.Report)
+		want  bool // that it is solved before a generated mistake counts
+	}{
+		{"all pass in mistakes", nil, false},
+		{"one passes in none", func(state string, r *report.Report) {
+			if state == "shut" {
+				r.Tasks[1].Verdict = report.Failed // a doubt
+			}
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			first, second := &stageFake{}, &stageFake{starts: time.Millisecond, grade: tt.grade}
+			first.reset = func(string) ([]stage.Difference, error) { time.Sleep(time.Second); return nil, nil }
+			got, _, told := beside(t, load(t, slowly("room"), "room"), first, second)
+			if !got.Proved || len(told) != 7 || got.Generated.Caught != 4 {
+				t.Errorf("got %+v, told %v", got, told)
+			}
+			if solved := slices.Contains(second.log, "reset right.yaml"); solved != tt.want || !slices.Contains(second.log, "reset generated") {
+				t.Errorf("first: %v\nsecond: %v", first.log, second.log)
+			}
+		})
+	}
+}
+
+// A lab whose checks change nothing gets twins when it turns out to be slow.
+func TestALabThatTurnsOutToBeSlowHasTwins(t *testing.T) {
+	t.Parallel()
+	twin := &stageFake{}
+	got, _, told := beside(t, load(t, files([]string{"room"}), "room"), twin)
+	if !got.Proved || len(told) != 7 || !slices.Contains(twin.log, "reset generated") {
+		t.Errorf("got %+v, told %v, the twin: %v", got, told, twin.log)
 	}
 }
 

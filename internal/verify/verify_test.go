@@ -103,6 +103,7 @@ type stageFake struct {
 	lab      *lab.Lab
 	done     []stage.Step
 	log      []string
+	starts   time.Duration // how long a start takes
 	startErr error
 	perform  func(ctx context.Context, s stage.Step) error
 	grade    func(state string, r *report.Report)
@@ -110,6 +111,7 @@ type stageFake struct {
 	silent   error
 	deleted  []string
 	hasty    func(state string) bool // whether a state is undone in place
+	touches  bool                    // whether a grade changes something
 }
 
 func (f *stageFake) note(format string, args ...any) {
@@ -136,6 +138,7 @@ func (f *stageFake) state() string {
 }
 
 func (f *stageFake) Start(_ context.Context, l *lab.Lab) error {
+	time.Sleep(f.starts)
 	f.lab, f.done = l, nil
 	f.note("start")
 	return f.startErr
@@ -196,6 +199,7 @@ func (f *stageFake) Undo(context.Context) (bool, error) {
 	return false, nil
 }
 
+func (f *stageFake) Touched() bool                    { return f.touches }
 func (f *stageFake) Stop(context.Context) error       { f.note("stop"); return nil }
 func (f *stageFake) Deleted(context.Context) []string { return f.deleted }
 func (f *stageFake) Answers(context.Context) error    { return f.silent }
