@@ -29,6 +29,7 @@ type Attempt struct {
 	// Baseline is the lab as the learner found it. It is nil while a start or a reset is under way, or was interrupted.
 	Baseline check.Baseline
 	record   record
+	held     bool // its record is of a later moment than its baseline
 }
 
 // Recorded reads what the cluster remembers of a lab, named as learners type it: "services/clusterip". The error wraps

@@ -43,17 +43,21 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 		return a, false, err
 	}
 	changed, possible := r.After.simplyChanged(now)
-	if !possible {
+	if !possible || a.held && changed.anew(a.Baseline) {
 		return a, false, nil
 	}
 	if err := changed.restoreRules(ctx, c); err != nil {
 		return a, false, err
 	}
 	remade := len(changed.workloads) > 0
-	switch {
-	case remade:
+	if remade {
 		err = changed.remake(ctx, c, l)
-	case changed.scaled:
+	}
+	switch {
+	case err != nil:
+	case a.held:
+		err = arrive(ctx, c, changed.running())
+	case remade || changed.scaled:
 		err = ready(ctx, c, l)
 	}
 	if err == nil && (remade || changed.scaled) {
@@ -71,14 +75,33 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 		return a, false, nil
 	case err != nil:
 		return a, false, err
-	case !remade && !changed.reborn:
+	case !remade && len(changed.successors) == 0:
 		return a, true, nil
 	}
 	r.After = now
+	if a.held {
+		return Attempt{Params: a.Params, Baseline: a.Baseline, record: r, held: true}, true, nil
+	}
 	if err := r.write(ctx, c, l); err != nil {
 		return a, false, err
 	}
 	return Attempt{Params: a.Params, Baseline: now, record: r}, true, nil
+}
+
+// Hold returns the attempt with the lab as it is now for Undo to go back to. The baseline stays, for grades, and so does
+// what the cluster remembers, for a reset.
+func (a Attempt) Hold(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attempt, error) {
+	c = asOwner(c)
+	all, err := discover(c)
+	if err != nil {
+		return a, err
+	}
+	now, err := capture(ctx, c, l, all, a.record.Own)
+	if err != nil {
+		return a, fmt.Errorf("recording lab %s as it is now: %w", l.Name, err)
+	}
+	a.record.After, a.held = now, true
+	return a, nil
 }
 
 // following is how long what was deleted may take to go: a claim goes after the pods that used it.
@@ -86,11 +109,11 @@ const following = 5 * time.Second
 
 // simple is what Undo can put back. What is new has no content.
 type simple struct {
-	rules     []stored           // and scaled Deployments, and what is new and runs nothing
-	scaled    bool               // there are such Deployments
-	reborn    bool               // a rule was gone, so that its successor is another object
-	workloads []stored           // to make anew, and to leave away
-	doomed    map[types.UID]bool // workloads and stray pods as they are now, and later what they own
+	rules      []stored           // and scaled Deployments, and what is new and runs nothing
+	scaled     bool               // there are such Deployments
+	successors []stored           // those of the rules that were gone, and become other objects
+	workloads  []stored           // to make anew, and to leave away
+	doomed     map[types.UID]bool // workloads and stray pods as they are now, and later what they own
 }
 
 // simplyChanged are the objects to put back. It is not possible where anything but rules and workloads has changed, as
@@ -104,7 +127,10 @@ func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) 
 		switch {
 		case there && len(compare(o, found)) == 0 && (same || !workload(o)):
 		case rule(o):
-			changed.rules, changed.reborn = append(changed.rules, o), changed.reborn || !same
+			changed.rules = append(changed.rules, o)
+			if !same {
+				changed.successors = append(changed.successors, o)
+			}
 		case same && scaled(o, found):
 			changed.rules, changed.scaled = append(changed.rules, o), true
 		case workload(o) && remakable(o):
@@ -170,7 +196,7 @@ func (s simple) restoreRules(ctx context.Context, c *check.Cluster) error {
 	return group.Wait()
 }
 
-// remake deletes the workloads as they are, with all they own, makes them anew as they were, and waits for the lab.
+// remake deletes the workloads as they are, with all they own, and makes them anew as they were.
 func (s simple) remake(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
 	for _, ns := range l.Namespaces {
 		if err := s.clear(ctx, c, ns); err != nil {
@@ -185,7 +211,30 @@ func (s simple) remake(ctx context.Context, c *check.Cluster, l *lab.Lab) error 
 			return err
 		}
 	}
-	return ready(ctx, c, l)
+	return nil
+}
+
+// anew tells whether something of the baseline would become another object. Grades compare with the baseline.
+func (s simple) anew(baseline check.Baseline) bool {
+	known := func(o stored) bool {
+		if o.Object == nil {
+			return false
+		}
+		was := baseline.Object(o.Resource, o.Namespace, o.Name)
+		return was != nil && was.GetUID() == o.unstructured().GetUID()
+	}
+	return slices.ContainsFunc(s.workloads, known) || slices.ContainsFunc(s.successors, known)
+}
+
+// running are the workloads to wait for.
+func (s simple) running() []lab.Ref {
+	var refs []lab.Ref
+	for _, o := range slices.Concat(s.rules, s.workloads) {
+		if kind := singular(o.Resource); kind != "" && o.Object != nil {
+			refs = append(refs, lab.Ref{Namespace: o.Namespace, Kind: kind, Name: o.Name})
+		}
+	}
+	return refs
 }
 
 // reinstate restores an object, and its fields as applied ones, as the lab's setup made them: a field that was written

@@ -19,6 +19,8 @@ type Mutant struct {
 	// Change is what is wrong, for people.
 	Change string
 	Steps  []stage.Step
+	// OnTop makes the same where the solution is there already; nil where nothing does.
+	OnTop []stage.Step
 	// Everyone makes everyone a cluster administrator. That concerns all labs on the cluster.
 	Everyone bool
 }
@@ -123,23 +125,46 @@ func unique(taken []Mutant, name string) string {
 // onTop is a mutant that does something after the solution.
 func (m *mutator) onTop(name, change string, then stage.Step) Mutant {
 	s := m.solution
-	return Mutant{Name: name, Change: change, Steps: []stage.Step{{Delete: s.Delete, Apply: s.Apply, Run: s.Run}, then}}
+	return Mutant{Name: name, Change: change, Steps: []stage.Step{{Delete: s.Delete, Apply: s.Apply, Run: s.Run}, then}, OnTop: []stage.Step{then}}
 }
 
-// instead is a mutant that applies other objects than the solution's.
-func (m *mutator) instead(name, change string, objects []object) (Mutant, error) {
-	f, err := render(objects)
+// instead is a mutant that has others in place of one of the solution's objects, or none.
+func (m *mutator) instead(name, change string, at int, by ...object) (Mutant, error) {
+	f, err := render(slices.Replace(slices.Clone(m.right), at, at+1, by...))
 	if err != nil {
 		return Mutant{}, err
 	}
 	step := stage.Step{Delete: m.solution.Delete, Run: m.solution.Run, Manifests: []lab.File{f}}
-	return Mutant{Name: name, Change: change, Steps: []stage.Step{step}}, nil
+	mutant := Mutant{Name: name, Change: change, Steps: []stage.Step{step}}
+	if mutant.OnTop, err = m.exchange(m.right[at], by); err != nil {
+		return Mutant{}, err
+	}
+	return mutant, nil
 }
 
-// replaced is the solution's objects with one of them exchanged for others, or for none.
-func (m *mutator) replaced(at int, by ...object) []object {
-	objects := slices.Clone(m.right)
-	return slices.Replace(objects, at, at+1, by...)
+// exchange makes others of an object that is there. A rule is changed in place: a Service that is made anew has another
+// address, and who looked it up does not look again. What the setup has too would not be as the setup has it, and what runs
+// has read its ConfigMaps already: then there is no such step.
+func (m *mutator) exchange(o object, by []object) ([]stage.Step, error) {
+	light := []string{"Service", "NetworkPolicy", "Role", "RoleBinding", "Deployment"}
+	if m.solution.Run != "" || !slices.Contains(light, o.kind()) {
+		return nil, nil
+	}
+	var step stage.Step
+	if o.kind() == "Deployment" || !o.among(by, m.lab) {
+		if o.among(m.setup, m.lab) {
+			return nil, nil
+		}
+		step.Delete = []lab.Ref{o.ref(m.lab)}
+	}
+	if len(by) > 0 {
+		f, err := render(by)
+		if err != nil {
+			return nil, err
+		}
+		step.Manifests = []lab.File{f}
+	}
+	return []stage.Step{step}, nil
 }
 
 // workloads are those that the solution leaves behind and that the checks look at: its own, and the setup's.
@@ -188,7 +213,7 @@ func (m *mutator) renamed() ([]Mutant, error) {
 		}
 		other := o.with(func(root *yamlNode) { set(root, "!!str", o.name()+"-2", "metadata", "name") })
 		ref := written(o.ref(m.lab))
-		mutant, err := m.instead("rename "+ref, ref+" is called "+other.name(), m.replaced(i, other))
+		mutant, err := m.instead("rename "+ref, ref+" is called "+other.name(), i, other)
 		if err != nil {
 			return nil, err
 		}
@@ -203,7 +228,7 @@ func (m *mutator) misplaced() ([]Mutant, error) {
 	var mutants []Mutant
 	for i, o := range m.right {
 		ref := written(o.ref(m.lab))
-		name, change, objects := "leave-out "+ref, ref+" is left out", m.replaced(i)
+		name, change, by := "leave-out "+ref, ref+" is left out", []object(nil)
 		if len(m.lab.Namespaces) > 1 {
 			ns := m.lab.Namespaces[0]
 			if o.namespace(m.lab) == ns {
@@ -211,12 +236,12 @@ func (m *mutator) misplaced() ([]Mutant, error) {
 			}
 			other := o.with(func(root *yamlNode) { set(root, "!!str", ns, "metadata", "namespace") })
 			name, change = "other-namespace "+ref, fmt.Sprintf("%s is in namespace %s", ref, ns)
-			objects = m.replaced(i, other)
+			by = []object{other}
 		}
 		if m.unchanged(o) || !m.owned(o) {
 			continue // the setup has it already, or it can be nowhere else
 		}
-		mutant, err := m.instead(name, change, objects)
+		mutant, err := m.instead(name, change, i, by...)
 		if err != nil {
 			return nil, err
 		}

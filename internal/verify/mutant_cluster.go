@@ -48,7 +48,7 @@ func (m *mutator) rights() ([]Mutant, error) {
 		return nil, nil
 	}
 	mutant := m.onTop("cluster-admin", "everyone is bound to cluster-admin", stage.Step{})
-	mutant.Steps, mutant.Everyone = mutant.Steps[:1], true
+	mutant.Steps, mutant.OnTop, mutant.Everyone = mutant.Steps[:1], []stage.Step{}, true
 	return []Mutant{mutant}, nil
 }
 
@@ -79,7 +79,7 @@ func (m *mutator) privileged() ([]Mutant, error) {
 				set(c, "!!bool", "true", "securityContext", "privileged")
 			}
 		})
-		mutant, err := m.instead("privileged "+ref, "the containers of "+ref+" are privileged", m.replaced(i, loose))
+		mutant, err := m.instead("privileged "+ref, "the containers of "+ref+" are privileged", i, loose)
 		if err != nil {
 			return nil, err
 		}

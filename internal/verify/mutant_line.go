@@ -37,7 +37,7 @@ func (m *mutator) lines(gap bool) ([]Mutant, error) {
 				continue
 			}
 			name := fmt.Sprintf("line %s:%d %s", o.file, e.line, e.key)
-			mutant, err := m.instead(name, fmt.Sprintf("%s: %s", o, e.change), m.replaced(i, o.with(e.apply)))
+			mutant, err := m.instead(name, fmt.Sprintf("%s: %s", o, e.change), i, o.with(e.apply))
 			if err != nil {
 				return nil, err
 			}

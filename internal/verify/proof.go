@@ -26,6 +26,8 @@ type proof struct {
 	round int
 	// hasty tells that the last state was undone in place: the network may still go by it for a moment.
 	hasty bool
+	// held tells that the solution is there, and what is undone goes back to it.
+	held bool
 	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught. In a twin
 	// it is enough that each task has passed: it is the twin that is in question.
 	sound bool
@@ -69,14 +71,15 @@ func (p *proof) run(ctx context.Context) (err error) {
 // first is the round in which wrong answers are tried, too. Twins begin as the lab does, and try what is left when it is
 // known to be solved; what they have doubts about is tried last, by the lab itself.
 func (p *proof) first(ctx context.Context) error {
-	rest := &tries{answers: p.others(), waiting: slices.Concat(p.listed(), p.generated())}
+	whole, onTop := p.generated()
+	rest := &tries{answers: p.others(), waiting: slices.Concat(p.listed(), whole), onTop: onTop}
 	began, helped := p.Now(), func() {}
 	if p.facts.changes {
 		helped = p.helpers(ctx, rest)
 	}
 	err := p.untouched(ctx)
 	if err == nil {
-		err = p.solution(ctx, original(p.lab))
+		err = p.solvedOnce(ctx, rest)
 	}
 	if err == nil && !p.facts.changes && p.Now().Sub(began) > brisk {
 		helped = p.helpers(ctx, rest)
@@ -92,6 +95,39 @@ func (p *proof) first(ctx context.Context) error {
 		return err
 	}
 	return p.work(ctx, rest.again())
+}
+
+// solvedOnce proves the solution that mistakes are made from, and tries some of them on top of it, which takes no second
+// solution, before it puts the lab back.
+func (p *proof) solvedOnce(ctx context.Context, all *tries) error {
+	at := original(p.lab)
+	if len(all.onTop) == 0 {
+		return p.solution(ctx, at)
+	}
+	if err := p.solutionTo(ctx, at, p.hold); err != nil || !p.held {
+		return err
+	}
+	err := p.each(ctx, all, func() try {
+		if !p.held {
+			return nil
+		}
+		return all.top()
+	})
+	if err != nil || !p.held {
+		return err
+	}
+	p.turns.RLock()
+	defer p.turns.RUnlock()
+	return p.reset(ctx, "solution: "+p.lab.Solutions[at].Title)
+}
+
+// hold leaves a solution there where there is something to make of it.
+func (p *proof) hold(ctx context.Context, name string) error {
+	if !p.sound || p.scene.Hold(ctx) != nil {
+		return p.reset(ctx, name)
+	}
+	p.held = true
+	return nil
 }
 
 // redraw goes on with other values, as another learner gets them.
@@ -120,17 +156,20 @@ func (p *proof) answers(ctx context.Context) error {
 
 // untouched proves that what the learner finds is not solved yet.
 func (p *proof) untouched(ctx context.Context) error {
-	return p.state(ctx, "untouched", func(r report.Report) *complaint { return untouched(p.lab, r) })
+	return p.stateOf(ctx, "untouched", nil, func(r report.Report) *complaint { return untouched(p.lab, r) }, p.back())
 }
 
 // solution proves that one passes.
-func (p *proof) solution(ctx context.Context, i int) error {
+func (p *proof) solution(ctx context.Context, i int) error { return p.solutionTo(ctx, i, p.back()) }
+
+// solutionTo is solution with what is done afterwards.
+func (p *proof) solutionTo(ctx context.Context, i int, back func(context.Context, string) error) error {
 	s := p.lab.Solutions[i]
-	return p.state(ctx, "solution: "+s.Title, func(r report.Report) *complaint {
+	return p.stateOf(ctx, "solution: "+s.Title, nil, func(r report.Report) *complaint {
 		c := solved(r)
 		p.sound = p.sound || c == nil && i == original(p.lab)
 		return c
-	}, stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run})
+	}, back, stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run})
 }
 
 // others are the solutions that mistakes are not made from.
@@ -172,17 +211,16 @@ func (p *proof) mistake(ctx context.Context, i int, name string) error {
 	return err
 }
 
-// state makes one state of the lab, grades it, and puts the lab back: by a reset, which the first round shows to work, and
-// later in the quickest way. The error is that it cannot be put back.
-func (p *proof) state(ctx context.Context, name string, judge func(report.Report) *complaint, steps ...stage.Step) error {
-	back := p.reset
+// back puts the lab back: by a reset, which the first round shows to work, and later in the quickest way.
+func (p *proof) back() func(context.Context, string) error {
 	if p.round > 1 {
-		back = p.undo
+		return p.undo
 	}
-	return p.stateOf(ctx, name, nil, judge, back, steps...)
+	return p.reset
 }
 
-// stateOf is state where a first look may come too early, and which puts the lab back in a way of its own.
+// stateOf makes one state of the lab, grades it, and puts the lab back. A first look may come too early. The error is that
+// the lab cannot be put back.
 func (p *proof) stateOf(ctx context.Context, name string, early func(report.Report) bool, judge func(report.Report) *complaint,
 	back func(context.Context, string) error, steps ...stage.Step,
 ) error {
@@ -268,7 +306,7 @@ func (p *proof) reset(ctx context.Context, name string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p.hasty = false
+	p.hasty, p.held = false, false
 	var differences []stage.Difference
 	err := p.timed(ctx, Reset, name, func(ctx context.Context) (err error) {
 		differences, err = p.scene.Reset(ctx, p.lab)

@@ -32,6 +32,8 @@ type Scene interface {
 	// Undo is a quick Reset where simple objects have changed, and nothing that no object shows, and tells whether that is
 	// so. The cluster may take a moment to follow.
 	Undo(ctx context.Context) (bool, error)
+	// Hold makes what is there now what Undo goes back to, until the next Reset.
+	Hold(ctx context.Context) error
 	// Touched tells whether a grade may have changed something since the lab was put there or put back.
 	Touched() bool
 	Stop(ctx context.Context) error
@@ -63,8 +65,9 @@ type scene struct {
 	ground Ground
 	own    bool
 	lab    *lab.Lab
-	first  stage.Attempt // as a learner would find it
-	before stage.Attempt // as this one does: the same, made anew by each reset
+	first  stage.Attempt  // as a learner would find it
+	before stage.Attempt  // as this one does: the same, made anew by each reset
+	held   *stage.Attempt // as it was when it was to be held
 	// marked tells that since then something may have been changed that no object shows.
 	marked bool
 	// touched tells that a check ran which changes the cluster.
@@ -80,7 +83,7 @@ func (s *scene) Start(ctx context.Context, l *lab.Lab) error {
 	if err != nil {
 		return err
 	}
-	s.lab = l
+	s.lab, s.held = l, nil
 	if slices.Contains(there, l.Name) {
 		return fmt.Errorf("%w: somebody may be at work on it; take it off with kindlab stop %s", errThere, l.Name)
 	}
@@ -129,6 +132,7 @@ func (s *scene) Grade(ctx context.Context, quick bool) (report.Report, error) {
 func (s *scene) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, error) {
 	anew := l != s.lab // other values make another lab
 	s.lab = l
+	s.held = nil
 	if err := stage.Reset(ctx, s.ground.Cluster, l, s.options()); err != nil {
 		return nil, err
 	}
@@ -148,10 +152,24 @@ func (s *scene) Undo(ctx context.Context) (bool, error) {
 	if s.marked {
 		return false, nil
 	}
-	before, undone, err := s.before.Undo(ctx, s.ground.Cluster, s.lab)
-	s.before = before
+	back := &s.before
+	if s.held != nil {
+		back = s.held
+	}
+	var undone bool
+	var err error
+	*back, undone, err = back.Undo(ctx, s.ground.Cluster, s.lab)
 	s.touched = s.touched && !undone
 	return undone, err
+}
+
+func (s *scene) Hold(ctx context.Context) error {
+	held, err := s.before.Hold(ctx, s.ground.Cluster, s.lab)
+	if err != nil {
+		return err
+	}
+	s.held, s.marked, s.touched = &held, false, false
+	return nil
 }
 
 func (s *scene) Touched() bool { return s.touched }

@@ -10,26 +10,29 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/report"
 )
 
-// generated are the wrong answers that nobody wrote down.
-func (p *proof) generated() []try {
+// generated are the wrong answers that nobody wrote down, those apart that can be made on top of the solution.
+func (p *proof) generated() (all, onTop []try) {
 	mutants, err := Mutants(p.lab, p.Kinds, p.Enforced, p.Generate)
 	if err != nil {
 		p.found(Finding{Phase: Generated, Is: err.Error(), Bad: true})
-		return nil
+		return nil, nil
 	}
 	if all, err := Mutants(p.lab, p.Kinds, true, -1); err == nil { // whatever number is tried
 		p.staleExceptions(all)
 	}
-	var all []try
 	for _, m := range mutants {
-		all = append(all, func(ctx context.Context, in *proof) error {
+		list := &all
+		if m.OnTop != nil {
+			list = &onTop
+		}
+		*list = append(*list, func(ctx context.Context, in *proof) error {
 			if err := in.assure(ctx); err != nil || !in.sound {
 				return err
 			}
 			return in.try(ctx, m.moved(in.lab))
 		})
 	}
-	return all
+	return all, onTop
 }
 
 // staleExceptions tells of excuses for what is not a generated mistake of this lab.
@@ -67,7 +70,16 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 		o, _ := caught(r)
 		return doubtful(o)
 	}
+	if p.held && m.OnTop != nil {
+		m.Steps, early = m.OnTop, atMost(2, early)
+	}
 	tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
+	// On top of a solution some mistakes show nothing, as what was read is not read again: such a one is kept, to be made
+	// from the beginning.
+	if p.held && tried.Outcome != Caught {
+		p.doubts++
+		return p.undo(ctx, name)
+	}
 	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
 	if p.hasty && doubtful(tried.Outcome) {
 		p.doubt(slipped(name, tried))
@@ -92,6 +104,14 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	tried.Seconds = p.Now().Sub(began).Seconds()
 	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
 	return err
+}
+
+// atMost asks so many times.
+func atMost(times int, ask func(report.Report) bool) func(report.Report) bool {
+	return func(r report.Report) bool {
+		times--
+		return times >= 0 && ask(r)
+	}
 }
 
 // slipped is the finding about a generated mistake that was not caught, or not seen.

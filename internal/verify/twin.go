@@ -20,6 +20,7 @@ type tries struct {
 	mu      sync.Mutex
 	answers []try // right ones, first
 	waiting []try
+	onTop   []try // of a solution that is there, quicker
 	doubted []try // by twins
 }
 
@@ -37,7 +38,17 @@ func (t *tries) next() try {
 	if one := take(&t.answers); one != nil {
 		return one
 	}
-	return take(&t.waiting)
+	if one := take(&t.waiting); one != nil {
+		return one
+	}
+	return take(&t.onTop)
+}
+
+// top takes one that is quicker where the solution is there.
+func (t *tries) top() try {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return take(&t.onTop)
 }
 
 func take(from *[]try) try {
@@ -59,7 +70,7 @@ func (t *tries) doubt(one try) {
 func (t *tries) drop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.answers, t.waiting = nil, nil
+	t.answers, t.waiting, t.onTop = nil, nil, nil
 }
 
 // again are those that twins had doubts about.
@@ -70,9 +81,11 @@ func (t *tries) again() *tries {
 }
 
 // work tries what there is.
-func (p *proof) work(ctx context.Context, all *tries) error {
+func (p *proof) work(ctx context.Context, all *tries) error { return p.each(ctx, all, all.next) }
+
+func (p *proof) each(ctx context.Context, all *tries, next func() try) error {
 	for {
-		one := all.next()
+		one := next()
 		if one == nil {
 			return ctx.Err()
 		}
@@ -175,9 +188,14 @@ func (p *proof) assure(ctx context.Context) error {
 
 // moved is the mutant for a lab that may be a twin.
 func (m Mutant) moved(l *lab.Lab) Mutant {
-	m.Steps = slices.Clone(m.Steps)
-	for i := range m.Steps {
-		s := &m.Steps[i]
+	m.Steps, m.OnTop = movedSteps(m.Steps, l), movedSteps(m.OnTop, l)
+	return m
+}
+
+func movedSteps(steps []stage.Step, l *lab.Lab) []stage.Step {
+	steps = slices.Clone(steps)
+	for i := range steps {
+		s := &steps[i]
 		s.Delete, s.Manifests = slices.Clone(s.Delete), slices.Clone(s.Manifests)
 		for n := range s.Delete {
 			s.Delete[n].Namespace, s.Delete[n].Name = l.Moved(s.Delete[n].Namespace), l.Moved(s.Delete[n].Name)
@@ -186,5 +204,5 @@ func (m Mutant) moved(l *lab.Lab) Mutant {
 			s.Manifests[n].Content = l.Moved(s.Manifests[n].Content)
 		}
 	}
-	return m
+	return steps
 }

@@ -112,6 +112,8 @@ type stageFake struct {
 	deleted  []string
 	hasty    func(state string) bool // whether a state is undone in place
 	touches  bool                    // whether a grade changes something
+	held     []stage.Step            // what undo goes back to
+	holdErr  error
 }
 
 func (f *stageFake) note(format string, args ...any) {
@@ -183,7 +185,7 @@ func (f *stageFake) Grade(ctx context.Context, _ bool) (report.Report, error) {
 func (f *stageFake) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, error) {
 	state := f.state()
 	f.note("reset %s", state)
-	f.lab, f.done = l, nil
+	f.lab, f.done, f.held = l, nil, nil
 	if f.reset != nil {
 		return f.reset(state)
 	}
@@ -193,12 +195,19 @@ func (f *stageFake) Reset(ctx context.Context, l *lab.Lab) ([]stage.Difference, 
 func (f *stageFake) Undo(context.Context) (bool, error) {
 	f.note("undo %s", f.state())
 	if f.hasty != nil && f.hasty(f.state()) {
-		f.done = nil
+		f.done = slices.Clone(f.held)
 		return true, nil
 	}
 	return false, nil
 }
 
+func (f *stageFake) Hold(context.Context) error {
+	f.note("hold %s", f.state())
+	if f.holdErr == nil {
+		f.held = slices.Clone(f.done)
+	}
+	return f.holdErr
+}
 func (f *stageFake) Touched() bool                    { return f.touches }
 func (f *stageFake) Stop(context.Context) error       { f.note("stop"); return nil }
 func (f *stageFake) Deleted(context.Context) []string { return f.deleted }
@@ -236,7 +245,7 @@ func TestALabThatIsAsItSaysIsProved(t *testing.T) {
 	if diff := cmp.Diff(verify.Strength{Caught: 4, Tried: 4}, got.Generated); diff != "" {
 		t.Error(diff)
 	}
-	want := []string{"start", "reset right.yaml", "reset right.sh", "reset cold.yaml", "undo spilt.yaml", "reset spilt.yaml", "undo shut", "reset shut"}
+	want := []string{"start", "hold right.yaml", "undo generated", "reset generated", "reset right.sh", "reset cold.yaml", "undo spilt.yaml", "reset spilt.yaml", "undo shut", "reset shut"}
 	if diff := cmp.Diff(want, f.log[:len(want)]); diff != "" || f.log[len(f.log)-1] != "stop" {
 		t.Errorf("%v\n%s", f.log, diff)
 	}
@@ -353,6 +362,7 @@ func TestWhatGoesWrongIsOneFinding(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			l := load(t, files([]string{"room"}), "room")
+			test.fake.holdErr = errors.New("no room")
 			v := verifier(test.fake)
 			if test.limit > 0 {
 				v.Limit = test.limit
@@ -473,7 +483,7 @@ func TestAnExceptionExcusesByName(t *testing.T) {
 		fmt.Fprintf(&exceptions, "  - {from: %q, because: tea is tea}\n", m.Name)
 	}
 	graded := 0
-	f := &stageFake{hasty: func(string) bool { return true }, grade: func(state string, r *report.Report) {
+	f := &stageFake{holdErr: errors.New("no room"), hasty: func(string) bool { return true }, grade: func(state string, r *report.Report) {
 		if state == "generated" {
 			graded++
 			r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
@@ -493,7 +503,7 @@ func TestAnExceptionExcusesByName(t *testing.T) {
 func TestAMistakeThatPassesAfterAnUndoIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	graded := 0
-	f := &stageFake{hasty: func(string) bool { return true }}
+	f := &stageFake{holdErr: errors.New("no room"), hasty: func(string) bool { return true }}
 	f.grade = func(state string, r *report.Report) {
 		if state != "generated" {
 			return
@@ -512,6 +522,40 @@ func TestAMistakeThatPassesAfterAnUndoIsTriedAgain(t *testing.T) {
 	resets := slices.DeleteFunc(f.log, func(line string) bool { return line != "reset generated" })
 	if len(resets) != 1 {
 		t.Errorf("%d resets, want one", len(resets))
+	}
+}
+
+// Generated mistakes are made on top of the solution where that is the same, and from the beginning where it shows nothing.
+func TestGeneratedMistakesAreMadeOnTopOfTheSolution(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		passes bool // the first of them, on top of the solution
+		solved int  // how often the solution is performed
+	}{
+		{"all are caught", false, 1},
+		{"one shows nothing there", true, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f, solved, resets, made := &stageFake{hasty: func(string) bool { return true }}, 0, 0, 0
+			f.perform = func(_ context.Context, s stage.Step) error {
+				if s.Apply == "right.yaml" {
+					solved++
+				}
+				return nil
+			}
+			f.reset = func(string) ([]stage.Difference, error) { resets++; return nil, nil }
+			f.grade = func(state string, r *report.Report) {
+				if made++; state == "generated" && resets == 0 && tt.passes && made > 2 && made < 6 { // after the untouched and the solution
+					r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
+				}
+			}
+			got := prove(t, f, load(t, files([]string{"room"}), "room"))
+			if !got.Proved || got.Generated != (verify.Strength{Caught: 4, Tried: 4}) || len(got.Doubts) > 0 || solved != tt.solved {
+				t.Errorf("solved %d times: %+v\n%v", solved, got, f.log)
+			}
+		})
 	}
 }
 
