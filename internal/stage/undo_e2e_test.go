@@ -55,6 +55,8 @@ func TestUndo(t *testing.T) {
 	must(err)
 	_, err = kube.CoreV1().Services(ns).Patch(ctx, "front", types.MergePatchType, []byte(`{"spec":{"selector":{"app":"nobody"}}}`), metav1.PatchOptions{})
 	must(err)
+	must(kube.NetworkingV1().NetworkPolicies(ns).Delete(ctx, "deny", metav1.DeleteOptions{}))
+	must(kube.CoreV1().Services(ns).Delete(ctx, "db", metav1.DeleteOptions{}))
 	all := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "all"}}
 	_, err = kube.NetworkingV1().NetworkPolicies(ns).Create(ctx, all, metav1.CreateOptions{})
 	must(err)
@@ -89,6 +91,11 @@ func TestUndo(t *testing.T) {
 		if err := (check.Rollout{Ref: lab.Ref{Namespace: ns, Kind: "deployment", Name: name}}).Run(ctx, c); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	deny, err := kube.NetworkingV1().NetworkPolicies(ns).Get(ctx, "deny", metav1.GetOptions{})
+	must(err)
+	if known := recorded.Baseline.Object(networkingv1.SchemeGroupVersion.WithResource("networkpolicies"), ns, "deny"); known == nil || known.GetUID() != deny.UID {
+		t.Error("the record does not know the policy that came back")
 	}
 	after := podsBy(t, c, ns)
 	if got := slices.Sorted(maps.Keys(after)); !slices.Equal(got, []string{"batch", "db", "front", "oven"}) {
@@ -136,6 +143,85 @@ func TestUndo(t *testing.T) {
 		t.Errorf("a StatefulSet with claims: undone is %t, %v", undone, err)
 	}
 }
+
+// What is held is what an undo goes back to, and a reset goes back to the beginning.
+func TestUndoGoesBackToWhatIsHeld(t *testing.T) {
+	c, l := realCluster(t), bakery(t)
+	o := Options{Params: map[string]string{"port": "31000"}, Steps: told{t}}
+	t.Cleanup(func() {
+		if err := Stop(context.WithoutCancel(t.Context()), c, l, o); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, kube, ns := t.Context(), c.Owner.Kube, l.Namespaces[0]
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(Start(ctx, c, l, o))
+	first, err := Recorded(ctx, c, l.Name)
+	must(err)
+	must(Perform(ctx, c, l, Step{Delete: []lab.Ref{{Kind: "deployment", Name: "batch"}}, Manifests: []lab.File{{Path: "made up", Content: tea}}}, nil))
+	held, err := first.Hold(ctx, c, l)
+	must(err)
+	side, err := kube.CoreV1().Services(ns).Get(ctx, "tea", metav1.GetOptions{})
+	must(err)
+
+	must(kube.CoreV1().Services(ns).Delete(ctx, "tea", metav1.DeleteOptions{}))
+	must(kube.AppsV1().Deployments(ns).Delete(ctx, "tea", metav1.DeleteOptions{}))
+	_, err = kube.CoreV1().Services(ns).Patch(ctx, "front", types.MergePatchType, []byte(`{"spec":{"selector":{"app":"nobody"}}}`), metav1.PatchOptions{})
+	must(err)
+	_, err = kube.AppsV1().Deployments(ns).Patch(ctx, "front", types.MergePatchType, []byte(`{"spec":{"replicas":0}}`), metav1.PatchOptions{})
+	must(err)
+	again, undone, err := held.Undo(ctx, c, l)
+	if err != nil || !undone {
+		t.Fatalf("undone is %t, %v", undone, err)
+	}
+	same(t, c, l, held)
+	same(t, c, l, again)
+	back, err := kube.CoreV1().Services(ns).Get(ctx, "tea", metav1.GetOptions{})
+	must(err)
+	if back.Spec.ClusterIP != side.Spec.ClusterIP {
+		t.Errorf("Service tea was at %s and is at %s: who has looked it up does not look again", side.Spec.ClusterIP, back.Spec.ClusterIP)
+	}
+	for _, name := range []string{"front", "tea"} {
+		if err := (check.Rollout{Ref: lab.Ref{Namespace: ns, Kind: "deployment", Name: name}}).Run(ctx, c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	recorded, err := Recorded(ctx, c, l.Name)
+	must(err)
+	if recorded.Baseline.Object(appsv1.SchemeGroupVersion.WithResource("deployments"), ns, "tea") != nil {
+		t.Error("the cluster takes what was held for the lab's beginning")
+	}
+
+	// Grades compare with the baseline: what is of it cannot be made anew.
+	must(kube.NetworkingV1().NetworkPolicies(ns).Delete(ctx, "deny", metav1.DeleteOptions{}))
+	if _, undone, err = again.Undo(ctx, c, l); err != nil || undone {
+		t.Errorf("a policy of the setup: undone is %t, %v", undone, err)
+	}
+	must(Reset(ctx, c, l, o))
+	same(t, c, l, first)
+}
+
+// tea is something new.
+const tea = `
+{apiVersion: v1, kind: Service, metadata: {name: tea}, spec: {selector: {app: tea}, ports: [{port: 80, targetPort: 8080}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: tea}
+spec:
+  selector: {matchLabels: {app: tea}}
+  template:
+    metadata: {labels: {app: tea}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: main, image: "registry.k8s.io/e2e-test-images/agnhost:2.66.1", imagePullPolicy: IfNotPresent,
+        args: [netexec, --http-port=8080], readinessProbe: {httpGet: {path: /readyz, port: 8080}, periodSeconds: 1}}]
+`
 
 // otherPorts has a port each in place of that of the setup. Lists of ports are merged by what they hold.
 const otherPorts = `

@@ -199,3 +199,45 @@ func TestAFewMutantsAreVariedAndAlwaysTheSame(t *testing.T) {
 		}
 	}
 }
+
+// On top of a solution the same has to come out: what is there is changed in place where it has an address, and what the
+// setup has too, or what pods have read or written, is not simply taken away.
+func TestMutantsThatCanBeMadeOnTopOfTheSolution(t *testing.T) {
+	t.Parallel()
+	const workload = "\n---\napiVersion: apps/v1\nkind: %s\nmetadata: {name: tea}\nspec:\n  selector: {matchLabels: {app: tea}}\n" +
+		"  template: {metadata: {labels: {app: tea}}, spec: {containers: [{name: tea}]}}\n"
+	for _, tt := range []struct {
+		name, setup, solution string
+		mutant                string
+		deletes, possible     bool
+	}{
+		{"after it", "", rightYAML, "deny-all", false, true},
+		{"a Service of its own, changed", "", rightYAML, "line right.yaml:8 targetPort", false, true},
+		{"a Service of its own, renamed", "", rightYAML, "rename service/tea", true, true},
+		{"a Service of its own, left out", "", rightYAML, "leave-out service/tea", true, true},
+		{"a Service of the setup, changed", strings.ReplaceAll(rightYAML, "kettle", "pot"), rightYAML, "line right.yaml:8 targetPort", false, true},
+		{"a Service of the setup, renamed", strings.ReplaceAll(rightYAML, "kettle", "pot"), rightYAML, "rename service/tea", false, false},
+		{"a Service of the setup, left out", strings.ReplaceAll(rightYAML, "kettle", "pot"), rightYAML, "leave-out service/tea", false, false},
+		{"a Deployment of its own", "", rightYAML + fmt.Sprintf(workload, "Deployment"), "leave-out deployment/tea", true, true},
+		{"a StatefulSet of its own", "", rightYAML + fmt.Sprintf(workload, "StatefulSet"), "leave-out statefulset/tea", false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fsys := files([]string{"room"})
+			fsys["tea/room/right.yaml"] = &fstest.MapFile{Data: []byte(tt.solution)}
+			fsys["tea/room/setup.yaml"] = &fstest.MapFile{Data: append(fsys["tea/room/setup.yaml"].Data, "\n---\n"+tt.setup...)}
+			all, err := verify.Mutants(load(t, fsys, "room"), check.Builtin(), true, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := slices.IndexFunc(all, func(m verify.Mutant) bool { return m.Name == tt.mutant })
+			if at < 0 {
+				t.Fatalf("no %s in %v", tt.mutant, names(all))
+			}
+			steps := all[at].OnTop
+			if possible := steps != nil; possible != tt.possible || possible && len(steps[0].Delete) > 0 != tt.deletes {
+				t.Errorf("steps %+v", steps)
+			}
+		})
+	}
+}
