@@ -97,39 +97,6 @@ func (p *proof) first(ctx context.Context) error {
 	return p.work(ctx, rest.again())
 }
 
-// solvedOnce proves the solution that mistakes are made from, and tries some of them on top of it, which takes no second
-// solution, before it puts the lab back.
-func (p *proof) solvedOnce(ctx context.Context, all *tries) error {
-	at := original(p.lab)
-	if len(all.onTop) == 0 {
-		return p.solution(ctx, at)
-	}
-	if err := p.solutionTo(ctx, at, p.hold); err != nil || !p.held {
-		return err
-	}
-	err := p.each(ctx, all, func() try {
-		if !p.held {
-			return nil
-		}
-		return all.top()
-	})
-	if err != nil || !p.held {
-		return err
-	}
-	p.turns.RLock()
-	defer p.turns.RUnlock()
-	return p.reset(ctx, "solution: "+p.lab.Solutions[at].Title)
-}
-
-// hold leaves a solution there where there is something to make of it.
-func (p *proof) hold(ctx context.Context, name string) error {
-	if !p.sound || p.scene.Hold(ctx) != nil {
-		return p.reset(ctx, name)
-	}
-	p.held = true
-	return nil
-}
-
 // redraw goes on with other values, as another learner gets them.
 func (p *proof) redraw(ctx context.Context) error {
 	other, err := p.lab.Filled(p.lab.Draw(p.random(p.name, p.round)), p.Kinds)

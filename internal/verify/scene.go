@@ -34,6 +34,8 @@ type Scene interface {
 	Undo(ctx context.Context) (bool, error)
 	// Hold makes what is there now what Undo goes back to, until the next Reset.
 	Hold(ctx context.Context) error
+	// Passes tells whether all passes that can be looked at without changing something.
+	Passes(ctx context.Context) (bool, error)
 	// Touched tells whether a grade may have changed something since the lab was put there or put back.
 	Touched() bool
 	Stop(ctx context.Context) error
@@ -103,13 +105,37 @@ func (s *scene) Perform(ctx context.Context, step stage.Step) error {
 	return stage.Perform(ctx, s.ground.Cluster, s.lab, step, s.ground.Runner)
 }
 
-func (s *scene) Grade(ctx context.Context, quick bool) (report.Report, error) {
+func (s *scene) grader() grade.Grader {
 	graded := *s.ground.Cluster
 	graded.Baseline = s.before.Baseline
 	graded.Answer = func(string) (string, bool) { return "", false }
-	g := grade.Grader{Kinds: s.ground.Kinds, Cluster: &graded, Recognise: true, Changing: func(c check.Check) {
+	return grade.Grader{Kinds: s.ground.Kinds, Cluster: &graded}
+}
+
+// Passes grades until the first check that would change something: all that only look come before it.
+func (s *scene) Passes(ctx context.Context) (bool, error) {
+	running, enough := context.WithCancel(ctx)
+	defer enough()
+	g, passes := s.grader(), true
+	g.Changing = func(check.Check) { enough() }
+	g.Observe = func(t report.Task) {
+		if running.Err() == nil && t.Verdict != report.Passed {
+			passes = false
+			enough()
+		}
+	}
+	_, err := g.Run(running, s.lab)
+	if ctx.Err() == nil && running.Err() != nil {
+		err = nil
+	}
+	return passes, err
+}
+
+func (s *scene) Grade(ctx context.Context, quick bool) (report.Report, error) {
+	g := s.grader()
+	g.Recognise, g.Changing = true, func(c check.Check) {
 		s.touched, s.marked = true, s.marked || check.Marks(c)
-	}}
+	}
 	running, enough := context.WithCancel(ctx)
 	defer enough()
 	if quick {

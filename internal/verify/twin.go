@@ -44,6 +44,12 @@ func (t *tries) next() try {
 	return take(&t.onTop)
 }
 
+func (t *tries) quicker() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.onTop) > 0
+}
+
 // top takes one that is quicker where the solution is there.
 func (t *tries) top() try {
 	t.mu.Lock()

@@ -114,6 +114,7 @@ type stageFake struct {
 	touches  bool                    // whether a grade changes something
 	held     []stage.Step            // what undo goes back to
 	holdErr  error
+	lasts    bool // whether what was undone still shows
 }
 
 func (f *stageFake) note(format string, args ...any) {
@@ -207,6 +208,10 @@ func (f *stageFake) Hold(context.Context) error {
 		f.held = slices.Clone(f.done)
 	}
 	return f.holdErr
+}
+func (f *stageFake) Passes(context.Context) (bool, error) {
+	f.note("passes %s", f.state())
+	return !f.lasts, nil
 }
 func (f *stageFake) Touched() bool                    { return f.touches }
 func (f *stageFake) Stop(context.Context) error       { f.note("stop"); return nil }
@@ -531,14 +536,16 @@ func TestGeneratedMistakesAreMadeOnTopOfTheSolution(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		passes bool // the first of them, on top of the solution
+		lasts  bool // what was undone still shows
 		solved int  // how often the solution is performed
 	}{
-		{"all are caught", false, 1},
-		{"one shows nothing there", true, 2},
+		{"all are caught", false, false, 1},
+		{"one shows nothing there", true, false, 2},
+		{"the first one lasts", false, true, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f, solved, resets, made := &stageFake{hasty: func(string) bool { return true }}, 0, 0, 0
+			f, solved, resets, made := &stageFake{hasty: func(string) bool { return true }, lasts: tt.lasts}, 0, 0, 0
 			f.perform = func(_ context.Context, s stage.Step) error {
 				if s.Apply == "right.yaml" {
 					solved++
@@ -552,6 +559,10 @@ func TestGeneratedMistakesAreMadeOnTopOfTheSolution(t *testing.T) {
 				}
 			}
 			got := prove(t, f, load(t, files([]string{"room"}), "room"))
+			looked, reset := slices.Index(f.log, "passes right.yaml"), slices.Index(f.log, "reset right.yaml")
+			if looked < 0 || reset < looked || tt.lasts != (reset == looked+1) {
+				t.Errorf("before a second one the solution has to pass again: %v", f.log)
+			}
 			if !got.Proved || got.Generated != (verify.Strength{Caught: 4, Tried: 4}) || len(got.Doubts) > 0 || solved != tt.solved {
 				t.Errorf("solved %d times: %+v\n%v", solved, got, f.log)
 			}
