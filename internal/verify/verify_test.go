@@ -209,6 +209,7 @@ func (f *stageFake) Hold(context.Context) error {
 	}
 	return f.holdErr
 }
+
 func (f *stageFake) Passes(context.Context) (bool, error) {
 	f.note("passes %s", f.state())
 	return !f.lasts, nil
