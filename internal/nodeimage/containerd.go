@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// containerdConfig finishes kind's containerd configuration as its Dockerfile does, with two changes.
+// containerdConfig finishes kind's containerd configuration as its Dockerfile does, but for what kindlab changes and adds.
 func (b *Builder) containerdConfig(ctx context.Context, root string) error {
 	spec, err := run(exec.CommandContext(ctx, filepath.Join(root, "usr/local/bin/ctr"), "oci", "spec"))
 	if err != nil {

@@ -21,7 +21,7 @@ type tries struct {
 	answers []try // right ones, first
 	waiting []try
 	onTop   []try // of a solution that is there, quicker
-	doubted []try // by twins
+	doubted []try // by twins, and what showed nothing on top of the solution
 }
 
 // answer takes a right one; nil means that there are no more.
@@ -79,7 +79,7 @@ func (t *tries) drop() {
 	t.answers, t.waiting, t.onTop = nil, nil, nil
 }
 
-// again are those that twins had doubts about.
+// again are those that were doubted.
 func (t *tries) again() *tries {
 	t.mu.Lock()
 	defer t.mu.Unlock()
