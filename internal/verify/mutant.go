@@ -23,6 +23,8 @@ type Mutant struct {
 	OnTop []stage.Step
 	// Everyone makes everyone a cluster administrator. That concerns all labs on the cluster.
 	Everyone bool
+	// Subtle ones have all that is asked for, with something wrong in it: what shows that may take long.
+	Subtle bool
 }
 
 // mutator makes the mutants of one lab.
@@ -100,6 +102,9 @@ func choose(families [][]Mutant, limit int) []Mutant {
 		}
 	}
 }
+
+// step is how the try of a mutant is called.
+func (m Mutant) step() string { return "generated: " + m.Name }
 
 func (m Mutant) weight() string {
 	sum := sha256.New()

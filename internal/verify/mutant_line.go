@@ -41,6 +41,7 @@ func (m *mutator) lines(gap bool) ([]Mutant, error) {
 			if err != nil {
 				return nil, err
 			}
+			mutant.Subtle = true
 			mutants = append(mutants, mutant)
 		}
 	}

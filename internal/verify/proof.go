@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,13 +29,13 @@ type proof struct {
 	hasty bool
 	// held tells that the solution is there, and what is undone goes back to it.
 	held bool
-	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught. In a twin
-	// it is enough that each task has passed: it is the twin that is in question.
+	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught.
 	sound bool
 	// In a twin nothing that seems wrong is told: doubts counts it, and the lab itself decides.
-	twin     bool
-	doubts   int
-	unpassed map[string]bool // tasks that have not passed yet in a state of the twin that is as it should be
+	twin   bool
+	doubts int
+	passed map[string]bool // tasks and safeguards of a twin, in states that were as they should be
+	owed   []owed
 }
 
 // errGivenUp ends a proof whose finding has been told.
@@ -71,8 +72,9 @@ func (p *proof) run(ctx context.Context) (err error) {
 // first is the round in which wrong answers are tried, too. Twins begin as the lab does, and try what is left when it is
 // known to be solved; what they have doubts about is tried last, by the lab itself.
 func (p *proof) first(ctx context.Context) error {
-	whole, onTop := p.generated()
-	rest := &tries{answers: p.others(), waiting: slices.Concat(p.listed(), whole), onTop: onTop}
+	subtle, whole, onTop := p.generated()
+	// What takes long goes first, or it would be waited for alone in the end.
+	rest := &tries{answers: p.others(), waiting: slices.Concat(subtle, p.listed(), whole), onTop: onTop}
 	began, helped := p.Now(), func() {}
 	if p.facts.changes {
 		helped = p.helpers(ctx, rest)
@@ -150,10 +152,23 @@ func (p *proof) others() []try {
 	return all
 }
 
-// listed are the wrong answers that the author wrote down.
+// listed are the wrong answers that the author wrote down. Those of which more tasks pass take longer.
 func (p *proof) listed() []try {
 	var all []try
-	for i, m := range p.lab.Mistakes {
+	order := make([]int, len(p.lab.Mistakes))
+	for i := range order {
+		order[i] = i
+	}
+	passes := func(i int) int {
+		first := slices.IndexFunc(p.lab.Tasks, func(t lab.Task) bool { return slices.Contains(p.lab.Mistakes[i].Fails, t.ID) })
+		if first < 0 {
+			return len(p.lab.Tasks)
+		}
+		return first
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(passes(b), passes(a)) })
+	for _, i := range order {
+		m := p.lab.Mistakes[i]
 		all = append(all, func(ctx context.Context, in *proof) error { return in.mistake(ctx, i, "mistake: "+m.Title) })
 	}
 	return all

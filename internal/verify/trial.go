@@ -11,29 +11,33 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/report"
 )
 
-// generated are the wrong answers that nobody wrote down, those apart that can be made on top of the solution.
-func (p *proof) generated() (all, onTop []try) {
+// generated are the wrong answers that nobody wrote down, those apart that can be made on top of the solution. Where checks
+// change something, that is for those of which something is missing: the others run into such a check, which ends it.
+func (p *proof) generated() (subtle, all, onTop []try) {
 	mutants, err := Mutants(p.lab, p.Kinds, p.Enforced, p.Generate)
 	if err != nil {
 		p.found(Finding{Phase: Generated, Is: err.Error(), Bad: true})
-		return nil, nil
+		return nil, nil, nil
 	}
 	if all, err := Mutants(p.lab, p.Kinds, true, -1); err == nil { // whatever number is tried
 		p.staleExceptions(all)
 	}
 	for _, m := range mutants {
 		list := &all
-		if m.OnTop != nil {
+		switch {
+		case p.facts.changes && m.Subtle:
+			list = &subtle
+		case m.OnTop != nil:
 			list = &onTop
 		}
 		*list = append(*list, func(ctx context.Context, in *proof) error {
-			if err := in.assure(ctx); err != nil || !in.sound {
-				return err
+			if !in.sound && !in.twin {
+				return nil
 			}
-			return in.try(ctx, m.moved(in.lab))
+			return in.try(ctx, m)
 		})
 	}
-	return all, onTop
+	return subtle, all, onTop
 }
 
 // staleExceptions tells of excuses for what is not a generated mistake of this lab.
@@ -52,8 +56,21 @@ func (p *proof) staleExceptions(all []Mutant) {
 	}
 }
 
-// try judges one generated mistake.
+// try tells what becomes of one generated mistake, where it can be told already.
 func (p *proof) try(ctx context.Context, m Mutant) error {
+	tried, err := p.judge(ctx, m.moved(p.lab))
+	switch {
+	case err != nil || tried == nil:
+	case p.twin && tried.Outcome == Caught && !p.passed[tried.By]:
+		p.owed = append(p.owed, owed{m, tried})
+	default:
+		p.tell(Event{What: MadeUp, Step: m.step(), Mutant: tried})
+	}
+	return err
+}
+
+// judge makes a generated mistake, and undoes it. It returns nil where the mistake has to be made again.
+func (p *proof) judge(ctx context.Context, m Mutant) (*Tried, error) {
 	if m.Everyone {
 		p.turns.Lock()
 		defer p.turns.Unlock()
@@ -61,9 +78,8 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 		p.turns.RLock()
 		defer p.turns.RUnlock()
 	}
-	began, before := p.Now(), p.doubts
-	name := "generated: " + m.Name
-	tried := Tried{Name: m.Name, Change: m.Change}
+	name, began, before := m.step(), p.Now(), p.doubts
+	tried := &Tried{Name: m.Name, Change: m.Change}
 	excuse, excused := p.excuse(m)
 	// That an excused one passes is expected, and believed at once.
 	doubtful := func(o Outcome) bool { return o == Unclear || o == Slipped && !excused }
@@ -74,7 +90,7 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	// What was undone may last a moment in the network, and would seem to be caught again.
 	if p.held && p.hasty && !p.stands(ctx, name) {
 		if err := p.reset(ctx, name); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if p.held && m.OnTop != nil {
@@ -85,32 +101,31 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	// from the beginning.
 	if p.held && tried.Outcome != Caught {
 		p.doubts++
-		return p.undo(ctx, name)
+		return nil, p.undo(ctx, name)
 	}
 	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
 	if p.hasty && doubtful(tried.Outcome) {
-		p.doubt(slipped(name, tried))
+		p.doubt(slipped(name, *tried))
 		if err := p.reset(ctx, name); err != nil {
-			return err
+			return nil, err
 		}
 		tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	switch {
 	case tried.Outcome == Slipped && excused:
 		tried.Outcome, tried.By = Excused, excuse
 	case tried.Outcome == Unclear, tried.Outcome == Slipped && p.twin:
-		p.found(slipped(name, tried))
+		p.found(slipped(name, *tried))
 	}
 	err := p.undo(ctx, name)
 	if p.doubts > before {
-		return err
+		return nil, err
 	}
 	tried.Seconds = p.Now().Sub(began).Seconds()
-	p.tell(Event{What: MadeUp, Step: name, Mutant: &tried})
-	return err
+	return tried, err
 }
 
 // solvedOnce proves the solution that mistakes are made from, and tries some of them on top of it, which takes no second

@@ -130,11 +130,8 @@ func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 		if err != nil {
 			break
 		}
-		t := &proof{Verifier: p.Verifier, name: p.name, lab: l, facts: p.facts, scene: p.Scene(false), turns: p.turns, round: 1, twin: true}
-		t.unpassed = map[string]bool{}
-		for _, task := range l.Tasks {
-			t.unpassed[task.ID] = true
-		}
+		t := &proof{Verifier: p.Verifier, name: p.name, lab: l, facts: p.facts, scene: p.Scene(false), turns: p.turns, round: 1}
+		t.twin, t.passed = true, map[string]bool{}
 		working.Go(func() { t.help(ctx, all) })
 	}
 	return working.Wait
@@ -156,40 +153,48 @@ func (p *proof) help(ctx context.Context, all *tries) {
 	if err != nil {
 		return
 	}
-	// Other solutions first. Whether a twin is as good as its lab shows in any state in which tasks pass.
+	// Other solutions first: in them everything passes.
 	if right := all.answer(); right != nil {
-		if err := p.one(ctx, all, right); err != nil || !p.sound {
+		if err := p.one(ctx, all, right); err != nil || p.doubts > 0 {
 			return
 		}
 	}
-	_ = p.work(ctx, all) // what it could not do is doubted
+	err = p.work(ctx, all) // what it could not do is doubted
+	p.settle(ctx, all, err == nil)
 }
 
-// saw takes note of the tasks that pass in a state of a twin that is as it should be.
+// owed is a generated mistake that a twin caught by a task which has not passed in it yet.
+type owed struct {
+	mutant Mutant
+	tried  *Tried
+}
+
+// settle tells of what is owed. A task that has passed in no state by now has to in the solution, if that can be made: it
+// might fail in this twin whatever is done.
+func (p *proof) settle(ctx context.Context, all *tries, solvable bool) {
+	for _, o := range p.owed {
+		if !p.passed[o.tried.By] && solvable {
+			solvable = false
+			_ = p.solution(ctx, original(p.lab)) // shows in what has passed
+		}
+		if p.passed[o.tried.By] {
+			p.tell(Event{What: MadeUp, Step: o.mutant.step(), Mutant: o.tried})
+		} else {
+			all.doubt(func(ctx context.Context, in *proof) error { return in.try(ctx, o.mutant) })
+		}
+	}
+}
+
+// saw takes note of what passes in a state of a twin that is as it should be.
 func (p *proof) saw(r report.Report) {
 	if !p.twin {
 		return
 	}
-	for _, t := range r.Tasks {
+	for _, t := range slices.Concat(r.Tasks, r.Safeguards) {
 		if t.Verdict == report.Passed {
-			delete(p.unpassed, t.ID)
+			p.passed[t.ID] = true
 		}
 	}
-	p.sound = p.sound || len(p.unpassed) == 0
-}
-
-// assure solves a twin in which not all tasks have passed yet: until then, what it catches proves nothing.
-func (p *proof) assure(ctx context.Context) error {
-	if p.sound || !p.twin {
-		return nil
-	}
-	if err := p.solution(ctx, original(p.lab)); err != nil {
-		return err
-	}
-	if !p.sound {
-		return errGivenUp
-	}
-	return nil
 }
 
 // moved is the mutant for a lab that may be a twin.

@@ -251,7 +251,7 @@ func TestALabThatIsAsItSaysIsProved(t *testing.T) {
 	if diff := cmp.Diff(verify.Strength{Caught: 4, Tried: 4}, got.Generated); diff != "" {
 		t.Error(diff)
 	}
-	want := []string{"start", "hold right.yaml", "undo generated", "reset generated", "reset right.sh", "reset cold.yaml", "undo spilt.yaml", "reset spilt.yaml", "undo shut", "reset shut"}
+	want := []string{"start", "hold right.yaml", "undo generated", "reset generated", "reset right.sh", "undo shut", "reset shut", "undo spilt.yaml", "reset spilt.yaml", "reset cold.yaml"}
 	if diff := cmp.Diff(want, f.log[:len(want)]); diff != "" || f.log[len(f.log)-1] != "stop" {
 		t.Errorf("%v\n%s", f.log, diff)
 	}
