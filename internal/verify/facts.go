@@ -17,6 +17,7 @@ type facts struct {
 	words        []string
 	dependencies []check.Dependency
 	changes      bool // grading changes the cluster
+	waits        bool // by a script of the lab's own, and what that does takes its time to show
 }
 
 func factsOf(l *lab.Lab, kinds check.Registry) (facts, error) {
@@ -33,6 +34,7 @@ func factsOf(l *lab.Lab, kinds check.Registry) (facts, error) {
 			if found == nil {
 				f.dependencies = append(f.dependencies, compiled.Objects()...)
 				f.changes = f.changes || compiled.Changes()
+				f.waits = f.waits || compiled.Changes() && c.Kind == "exec"
 			}
 		}
 	}

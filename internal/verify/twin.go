@@ -125,7 +125,11 @@ func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 	if wantsNodePorts(p.lab) { // of these there is one each
 		return working.Wait
 	}
-	for n := range p.twins {
+	twins := p.scenes - 1
+	if p.facts.waits {
+		twins *= 2 // such a lab leaves the processors idle
+	}
+	for n := range twins {
 		l, err := p.lab.Twin(n+1, p.Kinds)
 		if err != nil {
 			break

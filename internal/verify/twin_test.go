@@ -23,7 +23,7 @@ func slowly(names ...string) fstest.MapFS {
 	return files(names, `{http: {from: {pods: app=guest}, url: "http://tea/"}}`, `{exec: {in: {pods: app=guest}, run: [sip], changes: true}}`)
 }
 
-// beside proves a lab that is slow beside twins, which are as the test makes them, and quick.
+// beside proves a lab that is slow beside twins, which are as the test makes them, and quick. For more there is no room.
 func beside(t *testing.T, l *lab.Lab, twins ...*stageFake) (got verify.Lab, itself *stageFake, told []string) {
 	t.Helper()
 	within := func(pause time.Duration) func(context.Context, stage.Step) error {
@@ -37,6 +37,9 @@ func beside(t *testing.T, l *lab.Lab, twins ...*stageFake) (got verify.Lab, itse
 		v := verifier(itself)
 		free := append([]*stageFake{itself}, twins...)
 		v.Parallel, v.Scene = len(free), func(bool) verify.Scene {
+			if len(free) == 0 {
+				return &stageFake{startErr: stage.ErrNotOurs}
+			}
 			f := free[0]
 			free = free[1:]
 			return f
@@ -85,18 +88,18 @@ func TestATwinDecidesNothing(t *testing.T) {
 			if state == "spilt.yaml" {
 				r.Tasks[1].Verdict = report.Passed
 			}
-		}}, []string{"start", "reset right.sh", "undo shut", "reset shut", "undo spilt.yaml"}},
+		}}, []string{"start", "reset right.sh", "undo generated"}},
 		{"a generated mistake passes in it", &stageFake{grade: func(state string, r *report.Report) {
 			if state == "generated" {
 				r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
 			}
-		}}, []string{"start", "reset right.sh", "undo shut", "reset shut", "undo spilt.yaml"}},
+		}}, []string{"start", "reset right.sh", "undo generated"}},
 		{"its reset leaves something", &stageFake{reset: func(state string) ([]stage.Difference, error) {
-			if state != "spilt.yaml" {
+			if state != "generated" {
 				return nil, nil
 			}
 			return []stage.Difference{{Object: "pods/stain", Was: "not there", Is: "there"}}, nil
-		}}, []string{"start", "reset right.sh", "undo shut", "reset shut", "undo spilt.yaml", "reset spilt.yaml", "stop", "start"}},
+		}}, []string{"start", "reset right.sh", "undo generated", "reset generated", "stop", "start"}},
 		{"the other solution does not pass in it", &stageFake{grade: func(state string, r *report.Report) {
 			if state == "right.sh" {
 				r.Tasks[0].Verdict = report.Failed
@@ -160,6 +163,39 @@ func TestALabThatTurnsOutToBeSlowHasTwins(t *testing.T) {
 	got, _, told := beside(t, load(t, files([]string{"room"}), "room"), twin)
 	if !got.Proved || len(told) != 7 || !slices.Contains(twin.log, "reset generated") {
 		t.Errorf("got %+v, told %v, the twin: %v", got, told, twin.log)
+	}
+}
+
+// A lab that waits for what its scripts change has more twins than one that keeps the processors busy.
+func TestALabThatWaitsHasMoreTwins(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		files    fstest.MapFS
+		parallel int
+		want     int // scenes
+	}{
+		{"it waits", slowly("room"), 3, 5},
+		{"it waits, and one at a time was asked for", slowly("room"), 1, 1},
+		{"it is slow", files([]string{"room"}), 3, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l, scenes := load(t, tt.files, "room"), 0
+			synctest.Test(t, func(t *testing.T) {
+				v := verifier(nil)
+				v.Parallel, v.Scene = tt.parallel, func(bool) verify.Scene {
+					scenes++
+					return &stageFake{perform: func(context.Context, stage.Step) error { time.Sleep(20 * time.Second); return nil }}
+				}
+				if r, err := v.Run(t.Context(), []*lab.Lab{l}, nil); err != nil || !r.Labs[0].Proved {
+					t.Errorf("error %v, report %+v", err, r)
+				}
+			})
+			if scenes != tt.want {
+				t.Errorf("%d scenes, want %d", scenes, tt.want)
+			}
+		})
 	}
 }
 

@@ -43,7 +43,7 @@ type Verifier struct {
 	Enforced bool
 	Repeat   int // rounds of the untouched state and the solutions; the rest is tried in the first
 	Generate int // wrong answers to make up for each lab; a negative number means all
-	Parallel int // scenes at once: labs, or where there are fewer of them, twins of these
+	Parallel int // scenes at once: labs, or where there are fewer of them, twins of these; more of a lab that waits
 	Limit    time.Duration
 	Patience time.Duration // how long a wrong answer that passes is looked at again
 	Now      func() time.Time
@@ -51,7 +51,7 @@ type Verifier struct {
 	Observe func(Event)
 
 	events func(Event)
-	twins  int // of each lab
+	scenes int // of each lab
 }
 
 // Run proves labs and returns what was found. Collisions are looked for among all labs, of which those to prove are
@@ -92,7 +92,7 @@ func (v *Verifier) Run(ctx context.Context, labs, all []*lab.Lab) (Report, error
 // turns.
 func (v *Verifier) together(ctx context.Context, labs []*lab.Lab) {
 	turns := &sync.RWMutex{}
-	v.twins = v.Parallel/max(1, len(labs)) - 1
+	v.scenes = v.Parallel / max(1, len(labs))
 	slots := make(chan struct{}, max(1, v.Parallel))
 	var done sync.WaitGroup
 	for _, row := range v.rows(labs) {
