@@ -17,6 +17,7 @@ type facts struct {
 	words        []string
 	dependencies []check.Dependency
 	changes      bool // grading changes the cluster
+	marks        bool // and in ways that no object shows, which takes a reset
 	waits        bool // by a script of the lab's own, and what that does takes its time to show
 }
 
@@ -34,6 +35,7 @@ func factsOf(l *lab.Lab, kinds check.Registry) (facts, error) {
 			if found == nil {
 				f.dependencies = append(f.dependencies, compiled.Objects()...)
 				f.changes = f.changes || compiled.Changes()
+				f.marks = f.marks || check.Marks(compiled)
 				f.waits = f.waits || compiled.Changes() && c.Kind == "exec"
 			}
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/report"
 )
 
-// generated are the wrong answers that nobody wrote down, those apart that can be made on top of the solution. Where checks
-// change something, that is for those of which something is missing: the others run into such a check, which ends it.
+// generated are the wrong answers that nobody wrote down, those apart that can be made on top of the solution. Where a
+// check takes a reset afterwards, that is for those of which something is missing: the others get as far as that check.
 func (p *proof) generated() (subtle, all, onTop []try) {
 	mutants, err := Mutants(p.lab, p.Kinds, p.Enforced, p.Generate)
 	if err != nil {
@@ -25,7 +25,7 @@ func (p *proof) generated() (subtle, all, onTop []try) {
 	for _, m := range mutants {
 		list := &all
 		switch {
-		case p.facts.changes && m.Subtle:
+		case p.facts.marks && m.Subtle:
 			list = &subtle
 		case m.OnTop != nil:
 			list = &onTop
