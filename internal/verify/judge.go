@@ -139,18 +139,34 @@ func spoken(all []report.Finding) string {
 
 // caught returns the outcome of grading a generated mistake, and the task that decided it.
 func caught(r report.Report) (Outcome, string) {
-	unseen := ""
-	for _, t := range slices.Concat(r.Tasks, r.Safeguards) {
-		switch t.Verdict {
-		case report.Failed, report.Settling:
-			return Caught, t.ID
-		case report.Unknown:
-			unseen = t.ID + because(t)
-		default:
-		}
+	if t, found := deciding(r); found {
+		return Caught, t.ID
 	}
-	if unseen != "" {
-		return Unclear, unseen
+	if t, found := first(r, report.Unknown); found {
+		return Unclear, t.ID + because(t)
 	}
 	return Slipped, ""
+}
+
+// deciding is the task that catches a mistake: one that failed rather than one that may be on its way.
+func deciding(r report.Report) (t report.Task, found bool) {
+	if t, found = first(r, report.Failed); found {
+		return t, true
+	}
+	return first(r, report.Settling)
+}
+
+func first(r report.Report, v report.Verdict) (t report.Task, found bool) {
+	all := slices.Concat(r.Tasks, r.Safeguards)
+	i := slices.IndexFunc(all, func(t report.Task) bool { return t.Verdict == v })
+	if i < 0 {
+		return t, false
+	}
+	return all[i], true
+}
+
+// settled tells whether a task that was settling for so many seconds would have passed by then if it ever does: it had
+// twice the time that it needed in any state in which it passed. A busy cluster is slow in both.
+func (p *proof) settled(task string, waited float64) bool {
+	return waited == 0 || waited >= 2*p.passed[task]
 }

@@ -34,8 +34,10 @@ type proof struct {
 	// In a twin nothing that seems wrong is told: doubts counts it, and the lab itself decides.
 	twin   bool
 	doubts int
-	passed map[string]bool // tasks and safeguards of a twin, in states that were as they should be
 	owed   []owed
+	// passed are the tasks and safeguards that passed in states that were as they should be, with the seconds that took at
+	// most.
+	passed map[string]float64
 }
 
 // errGivenUp ends a proof whose finding has been told.

@@ -58,19 +58,21 @@ func (p *proof) staleExceptions(all []Mutant) {
 
 // try tells what becomes of one generated mistake, where it can be told already.
 func (p *proof) try(ctx context.Context, m Mutant) error {
-	tried, err := p.judge(ctx, m.moved(p.lab))
-	switch {
-	case err != nil || tried == nil:
-	case p.twin && tried.Outcome == Caught && !p.passed[tried.By]:
-		p.owed = append(p.owed, owed{m, tried})
-	default:
-		p.tell(Event{What: MadeUp, Step: m.step(), Mutant: tried})
+	tried, waited, err := p.judge(ctx, m.moved(p.lab))
+	if err != nil || tried == nil {
+		return err
 	}
-	return err
+	if _, passed := p.passed[tried.By]; p.twin && tried.Outcome == Caught && !passed {
+		p.owed = append(p.owed, owed{m, tried, waited})
+		return nil
+	}
+	p.tell(Event{What: MadeUp, Step: m.step(), Mutant: tried})
+	return nil
 }
 
-// judge makes a generated mistake, and undoes it. It returns nil where the mistake has to be made again.
-func (p *proof) judge(ctx context.Context, m Mutant) (*Tried, error) {
+// judge makes a generated mistake, and undoes it. It returns nil where the mistake has to be made again, and how many
+// seconds a task was waited for that was still settling, where that decided.
+func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, waited float64, err error) {
 	if m.Everyone {
 		p.turns.Lock()
 		defer p.turns.Unlock()
@@ -79,18 +81,23 @@ func (p *proof) judge(ctx context.Context, m Mutant) (*Tried, error) {
 		defer p.turns.RUnlock()
 	}
 	name, began, before := m.step(), p.Now(), p.doubts
-	tried := &Tried{Name: m.Name, Change: m.Change}
+	tried = &Tried{Name: m.Name, Change: m.Change}
 	excuse, excused := p.excuse(m)
 	// That an excused one passes is expected, and believed at once.
 	doubtful := func(o Outcome) bool { return o == Unclear || o == Slipped && !excused }
 	early := func(r report.Report) bool {
+		if t, _ := deciding(r); t.Verdict == report.Settling {
+			waited += t.Seconds
+			return !p.settled(t.ID, waited)
+		}
+		waited = 0
 		o, _ := caught(r)
 		return doubtful(o)
 	}
 	// What was undone may last a moment in the network, and would seem to be caught again.
 	if p.held && p.hasty && !p.stands(ctx, name) {
 		if err := p.reset(ctx, name); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if p.held && m.OnTop != nil {
@@ -101,18 +108,18 @@ func (p *proof) judge(ctx context.Context, m Mutant) (*Tried, error) {
 	// from the beginning.
 	if p.held && tried.Outcome != Caught {
 		p.doubts++
-		return nil, p.undo(ctx, name)
+		return nil, 0, p.undo(ctx, name)
 	}
 	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
 	if p.hasty && doubtful(tried.Outcome) {
 		p.doubt(slipped(name, *tried))
 		if err := p.reset(ctx, name); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, 0, ctx.Err()
 	}
 	switch {
 	case tried.Outcome == Slipped && excused:
@@ -120,12 +127,12 @@ func (p *proof) judge(ctx context.Context, m Mutant) (*Tried, error) {
 	case tried.Outcome == Unclear, tried.Outcome == Slipped && p.twin:
 		p.found(slipped(name, *tried))
 	}
-	err := p.undo(ctx, name)
+	err = p.undo(ctx, name)
 	if p.doubts > before {
-		return nil, err
+		return nil, 0, err
 	}
 	tried.Seconds = p.Now().Sub(began).Seconds()
-	return tried, err
+	return tried, waited, err
 }
 
 // solvedOnce proves the solution that mistakes are made from, and tries some of them on top of it, which takes no second

@@ -135,7 +135,7 @@ func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 			break
 		}
 		t := &proof{Verifier: p.Verifier, name: p.name, lab: l, facts: p.facts, scene: p.Scene(false), turns: p.turns, round: 1}
-		t.twin, t.passed = true, map[string]bool{}
+		t.twin, t.passed = true, map[string]float64{}
 		working.Go(func() { t.help(ctx, all) })
 	}
 	return working.Wait
@@ -171,17 +171,20 @@ func (p *proof) help(ctx context.Context, all *tries) {
 type owed struct {
 	mutant Mutant
 	tried  *Tried
+	waited float64 // seconds
 }
 
 // settle tells of what is owed. A task that has passed in no state by now has to in the solution, if that can be made: it
 // might fail in this twin whatever is done.
 func (p *proof) settle(ctx context.Context, all *tries, solvable bool) {
 	for _, o := range p.owed {
-		if !p.passed[o.tried.By] && solvable {
+		_, passed := p.passed[o.tried.By]
+		if !passed && solvable {
 			solvable = false
-			_ = p.solution(ctx, original(p.lab)) // shows in what has passed
+			_ = p.solution(ctx, original(p.lab))
+			_, passed = p.passed[o.tried.By]
 		}
-		if p.passed[o.tried.By] {
+		if passed && p.settled(o.tried.By, o.waited) {
 			p.tell(Event{What: MadeUp, Step: o.mutant.step(), Mutant: o.tried})
 		} else {
 			all.doubt(func(ctx context.Context, in *proof) error { return in.try(ctx, o.mutant) })
@@ -189,14 +192,11 @@ func (p *proof) settle(ctx context.Context, all *tries, solvable bool) {
 	}
 }
 
-// saw takes note of what passes in a state of a twin that is as it should be.
+// saw takes note of what passes in a state that is as it should be.
 func (p *proof) saw(r report.Report) {
-	if !p.twin {
-		return
-	}
 	for _, t := range slices.Concat(r.Tasks, r.Safeguards) {
 		if t.Verdict == report.Passed {
-			p.passed[t.ID] = true
+			p.passed[t.ID] = max(p.passed[t.ID], t.Seconds)
 		}
 	}
 }

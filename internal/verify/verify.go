@@ -164,7 +164,7 @@ func (v *Verifier) prove(ctx context.Context, l *lab.Lab, reaches bool, turns *s
 		v.events(e)
 	}
 	one.events(Event{Lab: l.Name, What: Began, Tasks: len(l.Tasks), Hash: hash})
-	p := &proof{Verifier: &one, name: l.Name, lab: l, facts: known, scene: v.Scene(reaches), turns: turns}
+	p := &proof{Verifier: &one, name: l.Name, lab: l, facts: known, scene: v.Scene(reaches), turns: turns, passed: map[string]float64{}}
 	if err := p.run(ctx); err != nil && !errors.Is(err, errGivenUp) && ctx.Err() == nil {
 		// All trouble is a finding; what is not has been told by a part that forgot to.
 		p.trouble(ctx, Stop, "", err)
