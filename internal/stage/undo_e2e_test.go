@@ -18,30 +18,38 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/lab"
 )
 
-// What has changed is as it was, and what has not runs on.
-func TestUndo(t *testing.T) {
-	c, l := realCluster(t), bakery(t)
-	o := Options{Params: map[string]string{"port": "31000"}, Steps: told{t}}
+// opened starts the bakery, which is closed when the test has ended.
+func opened(t *testing.T, c *check.Cluster, l *lab.Lab) (first Attempt, o Options) {
+	t.Helper()
+	must := orFatal(t)
+	o = Options{Params: map[string]string{"port": "31000"}, Steps: told{t}}
 	t.Cleanup(func() {
 		if err := Stop(context.WithoutCancel(t.Context()), c, l, o); err != nil {
 			t.Error(err)
 		}
 	})
-	ctx, kube, ns := t.Context(), c.Owner.Kube, l.Namespaces[0]
-	if err := Start(ctx, c, l, o); err != nil {
-		t.Fatal(err)
-	}
-	first, err := Recorded(ctx, c, l.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := podsBy(t, c, ns)
-	must := func(err error) {
+	must(Start(t.Context(), c, l, o))
+	first, err := Recorded(t.Context(), c, l.Name)
+	must(err)
+	return first, o
+}
+
+func orFatal(t *testing.T) func(error) {
+	t.Helper()
+	return func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// What has changed is as it was, and what has not runs on.
+func TestUndo(t *testing.T) {
+	c, l := realCluster(t), bakery(t)
+	ctx, kube, ns, must := t.Context(), c.Owner.Kube, l.Namespaces[0], orFatal(t)
+	first, _ := opened(t, c, l)
+	before := podsBy(t, c, ns)
 	front, err := kube.AppsV1().Deployments(ns).Get(ctx, "front", metav1.GetOptions{})
 	must(err)
 	stray := front.DeepCopy()
@@ -147,22 +155,8 @@ func TestUndo(t *testing.T) {
 // What is held is what an undo goes back to, and a reset goes back to the beginning.
 func TestUndoGoesBackToWhatIsHeld(t *testing.T) {
 	c, l := realCluster(t), bakery(t)
-	o := Options{Params: map[string]string{"port": "31000"}, Steps: told{t}}
-	t.Cleanup(func() {
-		if err := Stop(context.WithoutCancel(t.Context()), c, l, o); err != nil {
-			t.Error(err)
-		}
-	})
-	ctx, kube, ns := t.Context(), c.Owner.Kube, l.Namespaces[0]
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(Start(ctx, c, l, o))
-	first, err := Recorded(ctx, c, l.Name)
-	must(err)
+	ctx, kube, ns, must := t.Context(), c.Owner.Kube, l.Namespaces[0], orFatal(t)
+	first, o := opened(t, c, l)
 	must(Perform(ctx, c, l, Step{Delete: []lab.Ref{{Kind: "deployment", Name: "batch"}}, Manifests: []lab.File{{Path: "made up", Content: tea}}}, nil))
 	held, err := first.Hold(ctx, c, l)
 	must(err)
