@@ -63,7 +63,7 @@ shop-twin-2, …; -o json has what each state took.`,
 	f.BoolVar(&o.noCache, "no-cache", false, "Prove labs again that were proved already")
 	f.IntVar(&o.repeat, "repeat", 1, "Rounds of the untouched state and the solutions; mistakes are tried in the first")
 	f.StringVar(&o.generated, "generated", strconv.Itoa(verify.DefaultGenerate), "How many wrong answers to make up for each lab, or all")
-	f.IntVar(&o.parallel, "parallel", verify.DefaultParallel, "Labs to prove at once, or how often to set up one that is alone; one that waits nearly twice as often")
+	f.IntVar(&o.parallel, "parallel", verify.DefaultParallel, "Labs to prove at once, or how often to set up one that is alone; nearly twice as often where it waits for scripts of its own")
 	f.DurationVar(&o.limit, "limit", verify.DefaultLimit, "How long one step may take, such as a script or a grade")
 	f.StringVar(&o.changed, "only-changed", "", "Only labs that have changed since this git revision; all when the grader or the images have")
 	f.StringVar(&o.record, "record", "", "Write what was proved to this file, for the catalogue's page")

@@ -142,7 +142,7 @@ func caught(r report.Report) (Outcome, string) {
 	if t, found := deciding(r); found {
 		return Caught, t.ID
 	}
-	if t, found := first(r, report.Unknown); found {
+	if t, found := withVerdict(r, report.Unknown); found {
 		return Unclear, t.ID + because(t)
 	}
 	return Slipped, ""
@@ -150,13 +150,14 @@ func caught(r report.Report) (Outcome, string) {
 
 // deciding is the task that catches a mistake: one that failed rather than one that may be on its way.
 func deciding(r report.Report) (t report.Task, found bool) {
-	if t, found = first(r, report.Failed); found {
+	if t, found = withVerdict(r, report.Failed); found {
 		return t, true
 	}
-	return first(r, report.Settling)
+	return withVerdict(r, report.Settling)
 }
 
-func first(r report.Report, v report.Verdict) (t report.Task, found bool) {
+// withVerdict is the first task or safeguard of which v was said.
+func withVerdict(r report.Report, v report.Verdict) (t report.Task, found bool) {
 	all := slices.Concat(r.Tasks, r.Safeguards)
 	i := slices.IndexFunc(all, func(t report.Task) bool { return t.Verdict == v })
 	if i < 0 {

@@ -150,7 +150,7 @@ func TestWhatSettlesIsGivenTheTimeOfARightAnswer(t *testing.T) {
 		took     float64 // seconds that right answers need
 		settling int     // looks at a wrong one that find it on its way
 		want     verify.Outcome
-		looks    int
+		looks    int // 0: any number, as what passes is looked at again while patience lasts
 	}{
 		{"right answers are quick", 10, 9, verify.Caught, 1},
 		{"right answers are slow", 20, 9, verify.Caught, 2},
@@ -178,6 +178,31 @@ func TestWhatSettlesIsGivenTheTimeOfARightAnswer(t *testing.T) {
 			}
 			if got := r.Labs[0].Mutants[0].Outcome; got != tt.want || tt.looks > 0 && looks != tt.looks {
 				t.Errorf("%s after %d looks, want %s after %d", got, looks, tt.want, tt.looks)
+			}
+		})
+	}
+}
+
+// Mistakes with something wrong in them are made on top of the solution, too, but not where the grade takes a reset
+// afterwards: the next one would find the solution gone.
+func TestSubtleMistakesAreMadeOnTopWhereNoResetFollows(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, check string
+		want        int // on top of the solution, of four
+	}{
+		{"the grade only looks", `{http: {from: {pods: app=guest}, url: "http://tea/", body: {equals: tea}}}`, 4},
+		{"the grade restarts what it looks at", `{http: {from: {pods: app=guest}, url: "http://tea/", during: {restart: deployment/kettle}}}`, 4},
+		{"the grade runs a script", `{exec: {in: {pods: app=guest}, run: [sip], changes: true}}`, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := &stageFake{hasty: func(string) bool { return true }}
+			got := prove(t, f, load(t, files([]string{"room"}, `{http: {from: {pods: app=guest}, url: "http://tea/"}}`, tt.check), "room"))
+			back := max(0, slices.Index(f.log, "reset right.yaml"))
+			onTop := slices.DeleteFunc(slices.Clone(f.log[:back]), func(line string) bool { return line != "undo generated" })
+			if !got.Proved || got.Generated.Caught != 4 || len(onTop) != tt.want {
+				t.Errorf("%d on top of the solution, want %d: %v\n%+v", len(onTop), tt.want, f.log, got)
 			}
 		})
 	}
