@@ -27,6 +27,8 @@ type proof struct {
 	round int
 	// hasty tells that the last state was undone in place: the network may still go by it for a moment.
 	hasty bool
+	// left is the state that is there still, to be undone before the next one.
+	left string
 	// held tells that the solution is there, and what is undone goes back to it.
 	held bool
 	// sound tells that the solution passes which mistakes are made from, or any of them would seem to be caught.
@@ -210,6 +212,9 @@ func (p *proof) stateOf(ctx context.Context, name string, early func(report.Repo
 ) error {
 	p.turns.RLock()
 	defer p.turns.RUnlock()
+	if err := p.tidy(ctx); err != nil {
+		return err
+	}
 	wrong := p.wrong(ctx, name, early, judge, steps)
 	// The state before was undone in place, and what follows rules may not have followed: a second look is a fair one.
 	if p.hasty && wrong != nil {
@@ -290,7 +295,7 @@ func (p *proof) reset(ctx context.Context, name string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p.hasty, p.held = false, false
+	p.hasty, p.held, p.left = false, false, ""
 	var differences []stage.Difference
 	err := p.timed(ctx, Reset, name, func(ctx context.Context) (err error) {
 		differences, err = p.scene.Reset(ctx, p.lab)

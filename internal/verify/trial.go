@@ -79,7 +79,11 @@ func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, waited float
 		p.turns.RLock()
 		defer p.turns.RUnlock()
 	}
-	name, began, before := m.step(), p.Now(), p.doubts
+	name, before := m.step(), p.doubts
+	if err := p.tidy(ctx); err != nil {
+		return nil, 0, err
+	}
+	began := p.Now()
 	tried = &Tried{Name: m.Name, Change: m.Change}
 	excuse, excused := p.excuse(m)
 	// That an excused one passes is expected, and believed at once.
@@ -217,12 +221,20 @@ func (p *proof) outcome(ctx context.Context, name string, m Mutant, early func(r
 	return caught(r)
 }
 
-// undo is a reset in the quickest way that is safe.
+// undo leaves a state there, to be undone before the next one. After the last one the lab is taken off as it is: to start
+// pods for nobody would be a tenth of the work.
 func (p *proof) undo(ctx context.Context, name string) error {
-	if ctx.Err() != nil {
+	p.left = name
+	return ctx.Err()
+}
+
+// tidy undoes the state before, if it is there still. It is a reset in the quickest way that is safe.
+func (p *proof) tidy(ctx context.Context) error {
+	if p.left == "" || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var undone bool
+	name, undone := p.left, false
+	p.left = ""
 	err := p.timed(ctx, Reset, name, func(ctx context.Context) (err error) {
 		undone, err = p.scene.Undo(ctx)
 		return err

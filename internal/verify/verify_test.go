@@ -70,9 +70,11 @@ func TestALabThatIsAsItSaysIsProved(t *testing.T) {
 	if diff := cmp.Diff(verify.Strength{Caught: 4, Tried: 4}, got.Generated); diff != "" {
 		t.Error(diff)
 	}
-	want := []string{"start", "hold right.yaml", "undo generated", "reset generated", "reset right.sh", "undo shut", "reset shut", "undo spilt.yaml", "reset spilt.yaml", "reset cold.yaml"}
-	if diff := cmp.Diff(want, f.log[:len(want)]); diff != "" || f.log[len(f.log)-1] != "stop" {
-		t.Errorf("%v\n%s", f.log, diff)
+	// The first of the mistakes is reset at once, which is a proof of its own. The others are undone before the next state,
+	// and the last one is taken off as it is.
+	want := []string{"start", "hold right.yaml", "undo generated", "reset generated", "undo generated", "reset generated", "reset right.sh", "undo shut", "reset shut", "undo spilt.yaml", "reset spilt.yaml", "reset cold.yaml", "undo generated", "reset generated", "stop"}
+	if diff := cmp.Diff(want, f.log); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -105,20 +107,20 @@ func TestWhatGoesWrongIsOneFinding(t *testing.T) {
 	}{
 		{
 			name: "a task passes untouched", fake: &stageFake{grade: verdict("untouched", 0, report.Passed)},
-			phase: verify.Grade, step: "untouched", words: "open is passed, want failed", states: 9,
+			phase: verify.Grade, step: "untouched", words: "open is passed, want failed", states: 8,
 		},
 		{
 			name: "a task cannot be looked at", fake: &stageFake{grade: verdict("untouched", 0, report.Unknown)},
-			phase: verify.Grade, step: "untouched", words: "open could not be told", unclear: true, states: 9,
+			phase: verify.Grade, step: "untouched", words: "open could not be told", unclear: true, states: 8,
 		},
 		{name: "a safeguard does not hold", fake: &stageFake{grade: func(state string, r *report.Report) {
 			if state == "untouched" {
 				r.Safeguards[0].Verdict = report.Failed
 			}
-		}}, phase: verify.Grade, step: "untouched", words: "safeguard-1 is failed, want passed", states: 9},
+		}}, phase: verify.Grade, step: "untouched", words: "safeguard-1 is failed, want passed", states: 8},
 		{
 			name: "a solution does not pass", fake: &stageFake{grade: verdict("right.sh", 1, report.Settling)},
-			phase: verify.Grade, step: "solution: by hand", words: "serve is settling, want passed", states: 9,
+			phase: verify.Grade, step: "solution: by hand", words: "serve is settling, want passed", states: 8,
 		},
 		{
 			name: "the solution that mistakes are made from does not pass", fake: &stageFake{grade: verdict("right.yaml", 0, report.Failed)},
@@ -126,50 +128,50 @@ func TestWhatGoesWrongIsOneFinding(t *testing.T) {
 		},
 		{
 			name: "a solution deletes the namespace", fake: &stageFake{grade: verdict("right.sh", 0, report.Failed), deleted: []string{"room"}},
-			phase: verify.Grade, step: "solution: by hand", words: "namespace room was deleted: open is failed, want passed", states: 9,
+			phase: verify.Grade, step: "solution: by hand", words: "namespace room was deleted: open is failed, want passed", states: 8,
 		},
 		{
 			name: "a mistake passes", fake: &stageFake{grade: verdict("spilt.yaml", 1, report.Passed)},
-			phase: verify.Grade, step: "mistake: spilt", words: "serve is passed, want failed", states: 9,
+			phase: verify.Grade, step: "mistake: spilt", words: "serve is passed, want failed", states: 8,
 		},
 		{
 			name: "a mistake fails more than it says", fake: &stageFake{grade: verdict("spilt.yaml", 0, report.Failed)},
-			phase: verify.Grade, step: "mistake: spilt", words: "open is failed, want passed", states: 9,
+			phase: verify.Grade, step: "mistake: spilt", words: "open is failed, want passed", states: 8,
 		},
 		{name: "a safeguard that a mistake breaks holds", fake: &stageFake{grade: func(state string, r *report.Report) {
 			if state == "shut" {
 				r.Safeguards[0].Verdict = report.Passed
 			}
-		}}, phase: verify.Grade, step: "mistake: shut", words: "safeguard-1 is passed, want failed", states: 9},
+		}}, phase: verify.Grade, step: "mistake: shut", words: "safeguard-1 is passed, want failed", states: 8},
 		{name: "the promised words are not said", fake: &stageFake{grade: func(state string, r *report.Report) {
 			if state == "spilt.yaml" {
 				r.Tasks[1].Findings[0].Is = "it is broken"
 			}
-		}}, phase: verify.Grade, step: "mistake: spilt", words: `no finding says "no cup"; the learner reads "it is broken"`, states: 9},
+		}}, phase: verify.Grade, step: "mistake: spilt", words: `no finding says "no cup"; the learner reads "it is broken"`, states: 8},
 		{name: "a mistake is not recognised", fake: &stageFake{grade: func(state string, r *report.Report) {
 			if state == "cold.yaml" {
 				r.Tell = &report.Remark{Mistake: "another"}
 			}
-		}}, phase: verify.Grade, step: "mistake: cold", words: "is not recognised", states: 9},
+		}}, phase: verify.Grade, step: "mistake: cold", words: "is not recognised", states: 8},
 		{name: "a script ends with an error", fake: &stageFake{perform: onStep("right.sh", func(context.Context) error {
 			return errors.New("script right.sh ended with exit code 7")
-		})}, phase: verify.Perform, step: "solution: by hand", words: "exit code 7", states: 9},
+		})}, phase: verify.Perform, step: "solution: by hand", words: "exit code 7", states: 8},
 		{name: "a script hangs", limit: 50 * time.Millisecond, fake: &stageFake{perform: onStep("right.sh", func(ctx context.Context) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
-		})}, phase: verify.Perform, step: "solution: by hand", words: "did not end within 50ms", states: 9},
+		})}, phase: verify.Perform, step: "solution: by hand", words: "did not end within 50ms", states: 8},
 		{name: "a reset leaves something", fake: &stageFake{reset: func(state string) ([]stage.Difference, error) {
 			if state == "right.sh" {
 				return []stage.Difference{{Object: "pods/stain", Was: "not there", Is: "there"}}, nil
 			}
 			return nil, nil
-		}}, phase: verify.Reset, step: "solution: by hand", words: "pods/stain was not there, is there", states: 9},
+		}}, phase: verify.Reset, step: "solution: by hand", words: "pods/stain was not there, is there", states: 8},
 		{name: "a reset fails", fake: &stageFake{reset: func(state string) ([]stage.Difference, error) {
 			if state == "right.sh" {
 				return nil, errors.New("namespace room is not empty")
 			}
 			return nil, nil
-		}}, phase: verify.Reset, step: "solution: by hand", words: "namespace room is not empty", states: 9},
+		}}, phase: verify.Reset, step: "solution: by hand", words: "namespace room is not empty", states: 8},
 		{
 			name: "the setup does not come", fake: &stageFake{startErr: errors.New("ErrImagePull")},
 			phase: verify.Setup, step: "start", words: "ErrImagePull", states: 0,
@@ -182,7 +184,7 @@ func TestWhatGoesWrongIsOneFinding(t *testing.T) {
 			if state == "generated" {
 				r.Tasks[0].Verdict, r.Tasks[1].Verdict = report.Passed, report.Passed
 			}
-		}}, phase: verify.Strong, step: "generated", words: "0/4 generated mistakes are caught, want 90 %", states: 9},
+		}}, phase: verify.Strong, step: "generated", words: "0/4 generated mistakes are caught, want 90 %", states: 8},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -291,7 +293,7 @@ func TestRoundsAfterTheFirstTryNoMistakes(t *testing.T) {
 	for _, line := range f.log {
 		counts[line]++
 	}
-	want := map[string]int{"start": 1, "stop": 1, "reset right.yaml": 3, "undo right.yaml": 2, "reset right.sh": 3, "undo right.sh": 2, "reset cold.yaml": 1, "undo spilt.yaml": 1, "reset spilt.yaml": 1, "undo shut": 1, "reset shut": 1}
+	want := map[string]int{"start": 1, "stop": 1, "reset right.yaml": 3, "undo right.yaml": 2, "reset right.sh": 2, "undo right.sh": 1, "reset cold.yaml": 1, "undo spilt.yaml": 1, "reset spilt.yaml": 1, "undo shut": 1, "reset shut": 1}
 	if diff := cmp.Diff(want, counts); diff != "" {
 		t.Error(diff)
 	}

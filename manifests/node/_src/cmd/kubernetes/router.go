@@ -117,8 +117,9 @@ func route(ctx context.Context, client kubernetes.Interface, config *options.Kub
 	begin(func(wg *sync.WaitGroup) { routes.Run(beats, ctx.Done(), wg) })
 	routes.CNIFirewallSetup.Wait()
 	routes.CNIFirewallSetup.L.Unlock()
+	change := changes{node: os.Getenv("NODE_NAME"), policies: policies.GetStore(), request: firewall.RequestFullSync}
 	for informer, handler := range map[cache.SharedIndexInformer]cache.ResourceEventHandler{
-		pods: firewall.PodEventHandler, spaces: firewall.NamespaceEventHandler, policies: firewall.NetworkPolicyEventHandler,
+		pods: change.pods(), spaces: change.namespaces(), policies: firewall.NetworkPolicyEventHandler,
 	} {
 		if _, err := informer.AddEventHandler(handler); err != nil {
 			return fmt.Errorf("listening for what network policies are about: %w", err)
