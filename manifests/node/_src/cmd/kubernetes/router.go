@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"github.com/kindlab-dev/kindlab/manifests/node/rules"
 )
 
 // runKubeRouter follows cmd/kube-router of kube-router, with its own flag sets: the process-wide ones carry the
@@ -95,7 +97,7 @@ func route(ctx context.Context, client kubernetes.Interface, config *options.Kub
 		return fmt.Errorf("looking for iptables and ipset: %w", err)
 	}
 	for family, table := range tables {
-		tables[family] = remember(table)
+		tables[family] = rules.Remember(table)
 	}
 	firewall, err := netpol.NewNetworkPolicyController(client, config, pods, policies, spaces, &ipsets, tables, sets)
 	if err != nil {
@@ -117,9 +119,9 @@ func route(ctx context.Context, client kubernetes.Interface, config *options.Kub
 	begin(func(wg *sync.WaitGroup) { routes.Run(beats, ctx.Done(), wg) })
 	routes.CNIFirewallSetup.Wait()
 	routes.CNIFirewallSetup.L.Unlock()
-	change := changes{node: os.Getenv("NODE_NAME"), policies: policies.GetStore(), request: firewall.RequestFullSync}
+	change := rules.Changes{Node: os.Getenv("NODE_NAME"), Policies: policies.GetStore(), Request: firewall.RequestFullSync}
 	for informer, handler := range map[cache.SharedIndexInformer]cache.ResourceEventHandler{
-		pods: change.pods(), spaces: change.namespaces(), policies: firewall.NetworkPolicyEventHandler,
+		pods: change.Pods(), spaces: change.Namespaces(), policies: firewall.NetworkPolicyEventHandler,
 	} {
 		if _, err := informer.AddEventHandler(handler); err != nil {
 			return fmt.Errorf("listening for what network policies are about: %w", err)

@@ -1,4 +1,5 @@
-package main
+// Package rules spares kube-router work: what it asks of the kernel, and how often it makes its rules anew.
+package rules
 
 import (
 	"slices"
@@ -11,16 +12,16 @@ import (
 // memory is how long an answer about the filter table counts: for so long a rule that somebody else took out is missed.
 const memory = 10 * time.Second
 
-// A remembered filter table asks iptables once what kube-router wants to know before each change of a pod: whether its own
-// chains and rules are where they were. Those are twenty processes of twenty-six, and nearly all that a network of few
-// pods costs. It is for one goroutine, as kube-router holds a lock meanwhile.
 type remembered struct {
 	utils.IPTablesHandler
 	rules map[string][]string // of chains; nil for what is known to be there
 	since time.Time
 }
 
-func remember(table utils.IPTablesHandler) utils.IPTablesHandler {
+// Remember returns a filter table that asks iptables once what kube-router wants to know before each change of a pod:
+// whether its own chains and rules are where they were. Those are twenty processes of twenty-six, and nearly all that a
+// network of few pods costs. It is for one goroutine, as kube-router holds a lock meanwhile.
+func Remember(table utils.IPTablesHandler) utils.IPTablesHandler {
 	return &remembered{IPTablesHandler: table, rules: map[string][]string{}}
 }
 

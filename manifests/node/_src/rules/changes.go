@@ -1,18 +1,19 @@
-package main
+package rules
 
 import (
+	"reflect"
+
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/tools/cache"
 )
 
-// changes asks for new rules when a pod or a namespace changes in what the rules of one node are made of. kube-router's own
+// Changes asks for new rules when a pod or a namespace changes in what the rules of one node are made of. kube-router's own
 // handlers ask four times on each node for every pod that comes and goes; twice on its own node would do, and elsewhere
 // only where a network policy may name it.
-type changes struct {
-	node     string
-	policies cache.Store
-	request  func()
+type Changes struct {
+	Node     string      // its name
+	Policies cache.Store // all network policies
+	Request  func()      // has the rules made anew, some time
 }
 
 // matters is what the rules take of a pod.
@@ -23,47 +24,49 @@ type matters struct {
 }
 
 // of returns nil for a pod that has no rules: without an address of its own, or ended.
-func (c changes) of(pod *corev1.Pod) *matters {
+func (c Changes) of(pod *corev1.Pod) *matters {
 	ended := pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
 	switch {
 	case ended, pod.Status.PodIP == "", pod.Spec.HostNetwork:
 		return nil
-	case pod.Spec.NodeName != c.node && !c.policed():
+	case pod.Spec.NodeName != c.Node && !c.policed():
 		return nil
 	}
 	return &matters{addresses: pod.Status.PodIPs, host: pod.Status.HostIP, labels: pod.Labels}
 }
 
 // policed tells whether there is any network policy. The first one to come has everything made anew.
-func (c changes) policed() bool { return len(c.policies.ListKeys()) > 0 }
+func (c Changes) policed() bool { return len(c.Policies.ListKeys()) > 0 }
 
-func (c changes) pods() cache.ResourceEventHandler {
+// Pods handles changes of pods.
+func (c Changes) Pods() cache.ResourceEventHandler {
 	alone := func(o any) {
 		if pod, ok := last(o).(*corev1.Pod); ok && c.of(pod) != nil {
-			c.request()
+			c.Request()
 		}
 	}
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: alone,
 		UpdateFunc: func(before, after any) {
-			if !equality.Semantic.DeepEqual(c.of(before.(*corev1.Pod)), c.of(after.(*corev1.Pod))) {
-				c.request()
+			if !reflect.DeepEqual(c.of(before.(*corev1.Pod)), c.of(after.(*corev1.Pod))) {
+				c.Request()
 			}
 		},
 		DeleteFunc: alone,
 	}
 }
 
-func (c changes) namespaces() cache.ResourceEventHandler {
+// Namespaces handles changes of namespaces, which policies may select by their labels.
+func (c Changes) Namespaces() cache.ResourceEventHandler {
 	alone := func(any) {
 		if c.policed() {
-			c.request()
+			c.Request()
 		}
 	}
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: alone,
 		UpdateFunc: func(before, after any) {
-			if !equality.Semantic.DeepEqual(before.(*corev1.Namespace).Labels, after.(*corev1.Namespace).Labels) {
+			if !reflect.DeepEqual(before.(*corev1.Namespace).Labels, after.(*corev1.Namespace).Labels) {
 				alone(after)
 			}
 		},
