@@ -29,7 +29,7 @@ type Grader struct {
 	Kinds   check.Registry
 	Cluster *check.Cluster
 	Settle  time.Duration // how long a moving cluster is waited for, for each check
-	Poll    time.Duration // between two looks at a moving cluster
+	Poll    time.Duration // between two looks at a moving cluster, at least
 	Timeout time.Duration // for one run of one check
 	Quiet   time.Duration // how long a watched cluster has to be at rest before a task is called failed
 	// Observe is called with each task as it is decided, one at a time. It may
@@ -174,7 +174,8 @@ func verdict(kind string, err error) (report.Verdict, []report.Finding) {
 // settle runs a check until it passes, is wrong for good, or time is up. What
 // it saw last says more than "deadline exceeded", so it returns that.
 func (g *Grader) settle(ctx context.Context, c check.Check) error {
-	deadline := time.Now().Add(orDefault(g.Settle, DefaultSettle))
+	began := time.Now()
+	deadline := began.Add(orDefault(g.Settle, DefaultSettle))
 	timeout := orDefault(g.Timeout, DefaultTimeout)
 	var seen *check.Failure
 	for {
@@ -185,16 +186,22 @@ func (g *Grader) settle(ctx context.Context, c check.Check) error {
 			return &f
 		}
 		f, ok := errors.AsType[*check.Failure](err)
-		if !ok || !f.Settling || time.Now().After(deadline) {
+		if !ok || !f.Settling || !time.Now().Before(deadline) {
 			return err
 		}
 		seen = f
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(orDefault(g.Poll, DefaultPoll)):
+		case <-time.After(min(g.pause(time.Since(began)), time.Until(deadline))):
 		}
 	}
+}
+
+// pause is how long to wait for the next look, after looking for so long: a tenth of that is soon enough for what is slow,
+// and looks take from the processors what the cluster needs to get there.
+func (g *Grader) pause(looked time.Duration) time.Duration {
+	return max(orDefault(g.Poll, DefaultPoll), looked/10)
 }
 
 // cutError is why a run was not waited for: it took too long, or nobody wants its answer any more.

@@ -90,8 +90,7 @@ func TestVerdicts(t *testing.T) {
 		{"not yet, then yes", says("look", notYet(), notYet(), nil), report.Passed, report.Finding{}, 2 * poll},
 		{"not yet, then no", says("look", notYet(), wrong()), report.Failed, seen, poll},
 		{"not yet, then an error", says("look", notYet(), errors.New("refused")), report.Unknown, report.Finding{Check: "look", Is: "refused"}, poll},
-		// One more look, after the deadline.
-		{"not yet for ever", says("look", notYet()), report.Settling, report.Finding{Check: "look", Is: "1 of 2 ready"}, settle + poll},
+		{"not yet for ever", says("look", notYet()), report.Settling, report.Finding{Check: "look", Is: "1 of 2 ready"}, settle},
 		{"an error, at once", says("look", errors.New("refused"), nil), report.Unknown, report.Finding{Check: "look", Is: "refused"}, 0},
 		{
 			"a panic",
@@ -174,7 +173,7 @@ func TestDefaults(t *testing.T) {
 		check fake
 		took  time.Duration
 	}{
-		{"settle and poll", says("look", notYet()), DefaultSettle + DefaultPoll},
+		{"settle and poll", says("look", notYet()), DefaultSettle},
 		{"timeout", fake{name: "look", run: func(ctx context.Context, _ *check.Cluster) error {
 			<-ctx.Done()
 			return ctx.Err()

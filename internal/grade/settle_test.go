@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -203,4 +204,28 @@ func TestRecognisingIsForThoseWhoAsk(t *testing.T) {
 			t.Errorf("asked %v: got %+v, %v", asked, r.Tell, err)
 		}
 	}
+}
+
+// What takes long is looked at more seldom, and the answer comes a tenth of that later at most.
+func TestLooksGetRarer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var looks []time.Duration
+		began := time.Now()
+		g := Grader{Kinds: registry(fake{name: "look", run: func(context.Context, *check.Cluster) error {
+			looks = append(looks, time.Since(began))
+			return notYet()
+		}})}
+		if _, err := g.Run(t.Context(), &lab.Lab{Tasks: []lab.Task{{ID: "one", Checks: checks("look")}}}); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(looks); n < 30 || n > 50 || looks[n-1] != DefaultSettle {
+			t.Errorf("%d looks, the last after %s; want some forty, and one at the end", n, looks[n-1])
+		}
+		for i := 1; i < len(looks); i++ {
+			if gap := looks[i] - looks[i-1]; gap > max(DefaultPoll, looks[i-1]/10) {
+				t.Errorf("no look for %s after %s", gap, looks[i-1])
+			}
+		}
+	})
 }

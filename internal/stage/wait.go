@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// firstPause doubles with every look up to lastPause.
+	// firstPause doubles with every look up to lastPause, and grows on where a wait is long: a tenth of what has passed is
+	// soon enough, and looks take from the processors what the cluster needs to get there.
 	firstPause, lastPause = 20 * time.Millisecond, 100 * time.Millisecond
 	// unnudged is the pause where events call for the next look: only a broken watch needs it.
 	unnudged = 500 * time.Millisecond
@@ -36,13 +37,20 @@ func (w wait) until(ctx context.Context, done func() (bool, error)) error {
 	if limit == 0 {
 		limit = patience
 	}
-	deadline := time.NewTimer(limit)
+	began, deadline := time.Now(), time.NewTimer(limit)
 	defer deadline.Stop()
-	pause := firstPause
-	if w.nudges != nil {
-		pause = unnudged
+	rest := func(nudges <-chan struct{}, enough <-chan time.Time) error {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", w.what, context.Cause(ctx))
+		case <-deadline.C:
+			return fmt.Errorf("waiting for %s: %w for %s", w.what, errWaited, limit)
+		case <-nudges:
+		case <-enough:
+		}
+		return nil
 	}
-	for {
+	for pause := firstPause; ; pause = min(2*pause, max(lastPause, time.Since(began)/10)) {
 		ok, err := done()
 		if err != nil {
 			return fmt.Errorf("waiting for %s: %w", w.what, err)
@@ -50,14 +58,15 @@ func (w wait) until(ctx context.Context, done func() (bool, error)) error {
 		if ok {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", w.what, context.Cause(ctx))
-		case <-deadline.C:
-			return fmt.Errorf("waiting for %s: %w for %s", w.what, errWaited, limit)
-		case <-w.nudges:
-		case <-time.After(pause):
-			pause = max(pause, min(2*pause, lastPause))
+		// Events come in flocks: a look for each would be too many.
+		apart := time.After(pause)
+		if w.nudges != nil {
+			if err := rest(w.nudges, time.After(unnudged)); err != nil {
+				return err
+			}
+		}
+		if err := rest(nil, apart); err != nil {
+			return err
 		}
 	}
 }
