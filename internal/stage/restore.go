@@ -151,11 +151,17 @@ func (s *snapshot) restoreTouched(ctx context.Context, c *check.Cluster) error {
 				return err
 			}
 		}
-		if kind := singular(o.Resource); kind != "" && o.Object != nil {
+		if kind := singular(o.Resource); kind != "" && o.Object != nil && !o.idle() {
 			workloads = append(workloads, lab.Ref{Namespace: o.Namespace, Kind: kind, Name: o.Name})
 		}
 	}
 	return arrive(ctx, c, workloads)
+}
+
+// idle tells whether a workload asks for no pods, so that there is nothing to wait for.
+func (s stored) idle() bool {
+	replicas, found, _ := unstructured.NestedInt64(s.Object, "spec", "replicas")
+	return found && replicas == 0
 }
 
 func singular(gvr schema.GroupVersionResource) string {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -24,21 +23,21 @@ import (
 
 // Undo puts back what has changed since the baseline, where that is simple, and tells whether it was. Rules, such as
 // Services and network policies, which hold no state and run nothing, are changed back, and so is how many replicas a
-// Deployment has; what is new goes; other workloads are made anew, with their pods; all else runs on, where a Reset makes
-// everything anew. It returns the attempt as it is now. Where it returns false, the lab needs a Reset: something else has
+// Deployment has; what is new goes; other workloads are made anew, with their pods; what the lab touches outside its
+// namespaces is restored; all else runs on, where a Reset makes everything anew. It returns the attempt as it is now. Where it returns false, the lab needs a Reset: something else has
 // changed, or the cluster did not follow. It does not wait until the network has followed, and does not see what happened
 // inside containers.
 func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attempt, bool, error) {
 	c = asOwner(c)
 	r := a.record
-	if r.After == nil || r.Own {
-		return a, false, nil // what lies outside the namespaces is for a reset
+	if r.After == nil {
+		return a, false, nil
 	}
 	all, err := discover(c)
 	if err != nil {
 		return a, false, err
 	}
-	now, err := capture(ctx, c, l, all, false)
+	now, err := capture(ctx, c, l, all, r.Own)
 	if err != nil {
 		return a, false, err
 	}
@@ -46,28 +45,14 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 	if !possible || a.held && changed.anew(a.Baseline) {
 		return a, false, nil
 	}
-	if err := changed.restoreRules(ctx, c); err != nil {
+	if left, err := r.globalDifferences(ctx, c, l, all); len(left) > 0 || err != nil {
 		return a, false, err
 	}
-	remade := len(changed.workloads) > 0
-	if remade {
-		err = changed.remake(ctx, c, l)
-	}
-	switch {
-	case err != nil:
-	case a.held:
-		err = arrive(ctx, c, changed.running())
-	case remade || changed.scaled:
-		err = ready(ctx, c, l)
-	}
-	if err == nil && (remade || changed.scaled) {
-		err = departed(ctx, c, l)
-	}
-	if err != nil {
+	if err := a.putBack(ctx, c, l, changed); err != nil {
 		return a, false, err
 	}
 	err = wait{what: "lab " + l.Name + " to be as it was", limit: following}.until(ctx, func() (bool, error) {
-		now, err = capture(ctx, c, l, all, false)
+		now, err = capture(ctx, c, l, all, r.Own)
 		return err == nil && len(r.After.differences(now)) == 0, err
 	})
 	switch {
@@ -75,7 +60,7 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 		return a, false, nil
 	case err != nil:
 		return a, false, err
-	case !remade && len(changed.successors) == 0:
+	case len(changed.workloads) == 0 && len(changed.successors) == 0:
 		return a, true, nil
 	}
 	r.After = now
@@ -86,6 +71,32 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 		return a, false, err
 	}
 	return Attempt{Params: a.Params, Baseline: now, record: r}, true, nil
+}
+
+// putBack makes what has changed what it was, and waits for its pods, and until those have gone that it had.
+func (a Attempt) putBack(ctx context.Context, c *check.Cluster, l *lab.Lab, changed simple) error {
+	if err := changed.restoreRules(ctx, c); err != nil {
+		return err
+	}
+	if changed.touched {
+		if err := a.record.After.restoreTouched(ctx, c); err != nil {
+			return err
+		}
+	}
+	if len(changed.workloads) == 0 && !changed.scaled {
+		return nil
+	}
+	if err := changed.remake(ctx, c, l); err != nil {
+		return err
+	}
+	arrived := func() error { return ready(ctx, c, l) }
+	if a.held {
+		arrived = func() error { return arrive(ctx, c, changed.running()) }
+	}
+	if err := arrived(); err != nil {
+		return err
+	}
+	return departed(ctx, c, l)
 }
 
 // Hold returns the attempt with the lab as it is now for Undo to go back to. The baseline stays, for grades, and so does
@@ -114,12 +125,26 @@ type simple struct {
 	successors []stored           // those of the rules that were gone, and become other objects
 	workloads  []stored           // to make anew, and to leave away
 	doomed     map[types.UID]bool // workloads and stray pods as they are now, and later what they own
+	touched    bool               // something outside the namespaces that the lab touches, to be restored as a reset does
 }
 
-// simplyChanged are the objects to put back. It is not possible where anything but rules and workloads has changed, as
-// pods may have read it.
+// simplyChanged are the objects to put back. It is not possible where anything but rules and workloads has changed in the
+// lab's namespaces, as pods may have read it, or a node.
 func (s *snapshot) simplyChanged(now *snapshot) (changed simple, possible bool) {
 	changed.doomed = map[types.UID]bool{}
+	for name, n := range s.Nodes {
+		if is, there := now.Nodes[name]; !there || len(n.differences(name, is)) > 0 {
+			return simple{}, false
+		}
+	}
+	outside := byName(now.Touched)
+	for name, o := range byName(s.Touched) {
+		found := outside[name]
+		changed.touched = changed.touched || len(compare(o, found)) > 0
+		if o.Object != nil && o.unstructured().GetUID() != found.unstructured().GetUID() {
+			changed.successors = append(changed.successors, o)
+		}
+	}
 	was, is := byName(s.Objects), byName(now.Objects)
 	for name, o := range was {
 		found, there := is[name]
@@ -198,6 +223,9 @@ func (s simple) restoreRules(ctx context.Context, c *check.Cluster) error {
 
 // remake deletes the workloads as they are, with all they own, and makes them anew as they were.
 func (s simple) remake(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
+	if len(s.workloads) == 0 {
+		return nil
+	}
 	for _, ns := range l.Namespaces {
 		if err := s.clear(ctx, c, ns); err != nil {
 			return err
@@ -290,49 +318,6 @@ func (s simple) clear(ctx context.Context, c *check.Cluster, ns string) error {
 		}
 		return left == 0, nil
 	})
-}
-
-// departed waits until the pods that are on their way out have gone: they may still answer. A controller that was at work
-// when its Deployment went may have made one more.
-func departed(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
-	return wait{what: "pods to be gone", limit: emptying}.until(ctx, func() (bool, error) {
-		for _, ns := range l.Namespaces {
-			if left, err := leaving(ctx, c, ns); left || err != nil {
-				return false, err
-			}
-		}
-		return true, nil
-	})
-}
-
-// leaving tells whether a pod of a namespace is being deleted, or waits to be because its Deployment is gone.
-func leaving(ctx context.Context, c *check.Cluster, ns string) (bool, error) {
-	all, there := metav1.ListOptions{}, map[types.UID]bool{}
-	deployments, err := c.Kube.AppsV1().Deployments(ns).List(ctx, all)
-	if err != nil {
-		return false, fmt.Errorf("listing deployments: %w", err)
-	}
-	for _, d := range deployments.Items {
-		there[d.UID] = true
-	}
-	sets, err := c.Kube.AppsV1().ReplicaSets(ns).List(ctx, all)
-	if err != nil {
-		return false, fmt.Errorf("listing replicasets: %w", err)
-	}
-	for _, s := range sets.Items {
-		if owner := metav1.GetControllerOf(&s); owner != nil && owner.Kind == "Deployment" && !there[owner.UID] {
-			return true, nil
-		}
-		there[s.UID] = true
-	}
-	pods, err := c.Kube.CoreV1().Pods(ns).List(ctx, all)
-	if err != nil {
-		return false, fmt.Errorf("listing pods: %w", err)
-	}
-	return slices.ContainsFunc(pods.Items, func(p corev1.Pod) bool {
-		owner := metav1.GetControllerOf(&p)
-		return p.DeletionTimestamp != nil || owner != nil && owner.Kind == "ReplicaSet" && !there[owner.UID]
-	}), nil
 }
 
 // owns tells whether an object is doomed, or what controls it is.

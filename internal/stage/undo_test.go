@@ -72,3 +72,37 @@ func TestUndoIsForWhatIsSimple(t *testing.T) {
 		})
 	}
 }
+
+// What a lab touches outside its namespaces is restored whatever it is; a node takes a reset.
+func TestUndoAlsoPutsBackWhatIsTouched(t *testing.T) {
+	t.Parallel()
+	dns := objectOf(t, "configmaps", "{metadata: {name: coredns, uid: a}, data: {Corefile: right}}")
+	other := objectOf(t, "configmaps", "{metadata: {name: coredns, uid: a}, data: {Corefile: wrong}}")
+	anew := objectOf(t, "configmaps", "{metadata: {name: coredns, uid: b}, data: {Corefile: right}}")
+	absent := stored{Resource: dns.Resource, Namespace: dns.Namespace, Name: dns.Name}
+	tainted := map[string]node{"worker": {Unschedulable: true}}
+	for _, test := range []struct {
+		name                       string
+		was, now                   stored
+		nodes                      map[string]node
+		touched, successor, simple bool
+	}{
+		{"as it was", dns, dns, map[string]node{"worker": {}}, false, false, true},
+		{"other", dns, other, map[string]node{"worker": {}}, true, false, true},
+		{"gone", dns, absent, map[string]node{"worker": {}}, true, true, true},
+		{"made anew", dns, anew, map[string]node{"worker": {}}, false, true, true},
+		{"new", absent, dns, map[string]node{"worker": {}}, true, false, true},
+		{"still absent", absent, absent, map[string]node{"worker": {}}, false, false, true},
+		{"a node is other", dns, dns, tainted, false, false, false},
+		{"a node is gone", dns, dns, nil, false, false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			was := snapshot{Touched: []stored{test.was}, Nodes: map[string]node{"worker": {}}}
+			changed, possible := was.simplyChanged(&snapshot{Touched: []stored{test.now}, Nodes: test.nodes})
+			if possible != test.simple || changed.touched != test.touched || (len(changed.successors) == 1) != test.successor {
+				t.Errorf("possible %t, touched %t, %d successors", possible, changed.touched, len(changed.successors))
+			}
+		})
+	}
+}

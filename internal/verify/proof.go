@@ -73,17 +73,20 @@ func (p *proof) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// first is the round in which wrong answers are tried, too. Twins begin as the lab does, and try what is left when it is
-// known to be solved; what they have doubts about is tried last, by the lab itself.
+// first is the round in which wrong answers are tried, too. Twins try what the lab itself does not get to; what they have
+// doubts about is tried last, by the lab itself.
 func (p *proof) first(ctx context.Context) error {
 	subtle, whole, onTop := p.generated()
 	// What takes long goes first, or it would be waited for alone in the end.
 	rest := &tries{answers: p.others(), waiting: slices.Concat(subtle, p.listed(), whole), onTop: onTop}
-	began, helped := p.Now(), func() {}
+	untouched := func(ctx context.Context, in *proof) error { return in.untouched(ctx) }
+	began, helped, err := p.Now(), func() {}, error(nil)
 	if p.facts.changes {
+		rest.answers = append([]try{untouched}, rest.answers...)
 		helped = p.helpers(ctx, rest)
+	} else {
+		err = untouched(ctx, p)
 	}
-	err := p.untouched(ctx)
 	if err == nil {
 		err = p.solvedOnce(ctx, rest)
 	}

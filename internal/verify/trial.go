@@ -221,8 +221,8 @@ func (p *proof) outcome(ctx context.Context, name string, m Mutant, early func(r
 	return caught(r)
 }
 
-// undo leaves a state there, to be undone before the next one. After the last one the lab is taken off as it is: to start
-// pods for nobody would be a tenth of the work.
+// undo leaves a state there, to be undone before the next one. After the last one the lab is taken off as it is: nobody
+// would look at the pods that were started once more.
 func (p *proof) undo(ctx context.Context, name string) error {
 	p.left = name
 	return ctx.Err()

@@ -18,13 +18,13 @@ type try func(ctx context.Context, p *proof) error
 // tries are what is still to be tried, by whoever is free.
 type tries struct {
 	mu      sync.Mutex
-	answers []try // right ones, first
+	answers []try // the untouched state and right ones, first
 	waiting []try
 	onTop   []try // of a solution that is there, quicker
 	doubted []try // by twins, and what showed nothing on top of the solution
 }
 
-// answer takes a right one; nil means that there are no more.
+// answer takes one of the first; nil means that there are no more.
 func (t *tries) answer() try {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -157,8 +157,8 @@ func (p *proof) help(ctx context.Context, all *tries) {
 	if err != nil {
 		return
 	}
-	// Other solutions first: in them everything passes.
-	if right := all.answer(); right != nil {
+	// Where these are not as they should be, nothing else is.
+	for right := all.answer(); right != nil; right = all.answer() {
 		if err := p.one(ctx, all, right); err != nil || p.doubts > 0 {
 			return
 		}

@@ -105,6 +105,11 @@ func TestATwinDecidesNothing(t *testing.T) {
 				r.Tasks[0].Verdict = report.Failed
 			}
 		}}, []string{"start", "reset right.sh", "stop"}},
+		{"a task passes untouched in it", &stageFake{grade: func(state string, r *report.Report) {
+			if state == "untouched" {
+				r.Tasks[0].Verdict = report.Passed
+			}
+		}}, []string{"start", "stop"}},
 		{"it cannot be started", &stageFake{startErr: errors.New("no room")}, []string{"start", "stop"}},
 		{"its place is somebody else's", &stageFake{startErr: stage.ErrNotOurs}, []string{"start"}},
 	} {
