@@ -81,7 +81,7 @@ func (p *proof) first(ctx context.Context) error {
 	rest := &tries{answers: p.others(), waiting: slices.Concat(subtle, p.listed(), whole), onTop: onTop}
 	untouched := func(ctx context.Context, in *proof) error { return in.untouched(ctx) }
 	began, helped, err := p.Now(), func() {}, error(nil)
-	if p.facts.changes {
+	if p.facts.changes { // each state takes long, and a twin may look at this one meanwhile
 		rest.answers = append([]try{untouched}, rest.answers...)
 		helped = p.helpers(ctx, rest)
 	} else {
