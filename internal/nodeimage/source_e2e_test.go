@@ -2,24 +2,12 @@
 
 package nodeimage
 
-import (
-	"testing"
-
-	"github.com/kindlab-dev/kindlab/manifests"
-)
+import "testing"
 
 // The recipe's Go module has tests of its own, which the go command here does not see. Its commands have none: to compile
 // them for a test would be to compile Kubernetes once more.
 func TestTheNodeModulesOwnTests(t *testing.T) {
-	files, err := manifests.Node()
-	if err != nil {
-		t.Fatal(err)
-	}
-	recipe, err := LoadRecipe(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := NewBuilder(recipe, nil, t.TempDir(), &recorder{})
+	b := NewBuilder(embeddedRecipe(t), nil, t.TempDir(), &recorder{})
 	source, err := b.source(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -24,9 +24,9 @@ import (
 // Undo puts back what has changed since the baseline, where that is simple, and tells whether it was. Rules, such as
 // Services and network policies, which hold no state and run nothing, are changed back, and so is how many replicas a
 // Deployment has; what is new goes; other workloads are made anew, with their pods; what the lab touches outside its
-// namespaces is restored; all else runs on, where a Reset makes everything anew. It returns the attempt as it is now. Where it returns false, the lab needs a Reset: something else has
-// changed, or the cluster did not follow. It does not wait until the network has followed, and does not see what happened
-// inside containers.
+// namespaces is restored; all else runs on, where a Reset makes everything anew. It returns the attempt as it is now. Where
+// it returns false, the lab needs a Reset: something else has changed, or the cluster did not follow. It does not wait
+// until the network has followed, and does not see what happened inside containers.
 func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attempt, bool, error) {
 	c = asOwner(c)
 	r := a.record
