@@ -115,9 +115,11 @@ func serversOwn(resource string) bool {
 	}, resource)
 }
 
-// fleeting objects are no part of a baseline: they come and go by themselves.
-func fleeting(gvr schema.GroupVersionResource, u *unstructured.Unstructured) bool {
-	return slices.Contains([]string{"events", "leases", "endpoints"}, gvr.Resource) || metav1.GetControllerOf(u) != nil
+// lasting are the namespaced resources that a baseline is made of. The others come and go by themselves, and events are many.
+func (r resources) lasting() []schema.GroupVersionResource {
+	return slices.DeleteFunc(slices.Clone(r.namespaced), func(gvr schema.GroupVersionResource) bool {
+		return slices.Contains([]string{"events", "leases", "endpoints"}, gvr.Resource)
+	})
 }
 
 // width bounds the requests that are under way at once: more would only queue in the server.
@@ -194,11 +196,11 @@ func capture(ctx context.Context, c *check.Cluster, l *lab.Lab, all resources, o
 			mu.Lock()
 			s.Objects = append(s.Objects, store(namespaces(), u))
 			mu.Unlock()
-			return listAll(ctx, c, ns, all.namespaced, func(gvr schema.GroupVersionResource, items []unstructured.Unstructured) {
+			return listAll(ctx, c, ns, all.lasting(), func(gvr schema.GroupVersionResource, items []unstructured.Unstructured) {
 				mu.Lock()
 				defer mu.Unlock()
 				for i := range items {
-					if !fleeting(gvr, &items[i]) {
+					if metav1.GetControllerOf(&items[i]) == nil { // a controller would make it anew
 						s.Objects = append(s.Objects, store(gvr, &items[i]))
 					}
 				}

@@ -473,6 +473,14 @@ func TestDiscover(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(resources{})); diff != "" || err != nil {
 			t.Error(err, diff)
 		}
+		for _, gvr := range got.lasting() {
+			if gvr.Resource == "events" {
+				t.Error("events are read for a baseline")
+			}
+		}
+		if len(got.lasting()) != 3 {
+			t.Errorf("a baseline is made of %v", got.lasting())
+		}
 	}
 	refused := errors.New("refused")
 	if _, err := discover(&check.Cluster{Clients: check.Clients{Kube: fakeKube{Clientset: kubefake.NewClientset(), err: refused}}}); !errors.Is(err, refused) {

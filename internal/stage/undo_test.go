@@ -106,3 +106,13 @@ func TestUndoAlsoPutsBackWhatIsTouched(t *testing.T) {
 		})
 	}
 }
+
+// A workload that asks for no pods would be waited for in vain.
+func TestIdleWorkloads(t *testing.T) {
+	t.Parallel()
+	for spec, idle := range map[string]bool{"{replicas: 0}": true, "{replicas: 1}": false, "{}": false} {
+		if o := objectOf(t, "deployments", "{metadata: {name: coredns}, spec: "+spec+"}"); o.idle() != idle {
+			t.Errorf("with %s idle is %t", spec, o.idle())
+		}
+	}
+}
