@@ -41,9 +41,11 @@ that nobody wrote down are caught; and after each, a reset brings everything bac
 The exit code is 0 when all labs are proved, 1 when one is wrong or catches too
 little (all of its own mistakes, and 90 % of those made up), 2 when one is badly
 written, and 3 when kindlab could not tell. A lab that was proved is not proved
-again until the lab, the grader or the cluster's image changes. One that is proved
-alone and takes long is set up several times, in namespaces called shop-twin-1,
-shop-twin-2, …; -o json has what each state took.`,
+again until the lab, the grader or the cluster's image changes. When you change a
+lab, or mend what was found, only what that concerns is proved again; what was
+interrupted goes on. A lab that is proved alone and takes long is set up several
+times, in namespaces called shop-twin-1, shop-twin-2, …; -o json has what each
+state took.`,
 		Example: `  kindlab verify
   kindlab verify services/clusterip --generated all
   kindlab verify ./my-lab
@@ -178,7 +180,7 @@ func watchProof(d *deps) func(verify.Event) {
 				err = context.Canceled
 			}
 			ends[e.Lab](err, note)
-		case verify.Spent, verify.Listed, verify.MadeUp, verify.Doubted:
+		case verify.Spent, verify.Listed, verify.MadeUp, verify.Doubted, verify.Known:
 		}
 	}
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // A Cache remembers labs that were proved, by the content of lab, grader and cluster image: when none of these has
-// changed, proving again would show the same. Labs with findings are not remembered, so that they are looked at again.
+// changed, proving again would show the same. A lab with findings is not remembered, so that it is looked at again; of its
+// states, those are that were as they should be.
 type Cache struct {
 	// Dir is the folder that it is kept in.
 	Dir string
@@ -43,21 +44,26 @@ func (c *Cache) keep(hash string, l Lab) {
 	if c == nil || hash == "" || !l.Proved {
 		return
 	}
-	b, err := json.Marshal(l)
-	if err != nil || os.MkdirAll(c.Dir, 0o755) != nil {
+	if b, err := json.Marshal(l); err == nil {
+		c.write(c.path(l.Name, hash), b)
+	}
+}
+
+// write replaces a file, which another run may be reading.
+func (c *Cache) write(path string, content []byte) {
+	if os.MkdirAll(c.Dir, 0o755) != nil {
 		return
 	}
-	// Renamed into place: another run may read at the same time.
 	f, err := os.CreateTemp(c.Dir, "new-*")
 	if err != nil {
 		return
 	}
-	_, err = f.Write(b)
+	_, err = f.Write(content)
 	if err := f.Close(); err != nil {
 		return
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), c.path(l.Name, hash))
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name()) // an unfinished file is nobody's

@@ -53,6 +53,7 @@ const (
 	Doubted             // Finding, of a look that is taken again
 	Listed              // a listed mistake was judged: Step, Caught
 	MadeUp              // a generated mistake was judged: Mutant
+	Known               // a state was proved before: Step
 	Recall              // the lab's proof was known: Cached
 	Ended               // the lab's proof: Took, Whole
 )

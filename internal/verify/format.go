@@ -132,6 +132,9 @@ func (l Lab) sentence() string {
 	if l.Cached {
 		took = "cached: nothing has changed since it was proved"
 	}
+	if l.Known > 0 {
+		took += fmt.Sprintf(", %d states known from before", l.Known)
+	}
 	return strings.Join(append(words, took), ", ")
 }
 

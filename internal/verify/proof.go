@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +23,10 @@ type proof struct {
 	scene Scene
 	// turns is held for reading while a state is looked at, and for writing while one concerns the whole cluster.
 	turns *sync.RWMutex
-	round int
+	// memory holds the states that need no proof; states their keys. Both may be nil.
+	memory *memory
+	states *states
+	round  int
 	// hasty tells that the last state was undone in place: the network may still go by it for a moment.
 	hasty bool
 	// left is the state that is there still, to be undone before the next one.
@@ -48,6 +50,10 @@ var errGivenUp = errors.New("the proof cannot go on")
 // run proves a lab in all its states. What is wrong is told as findings; the error is that nothing more can be proved.
 func (p *proof) run(ctx context.Context) (err error) {
 	p.round = 1
+	rest := p.plan()
+	if rest.left() == 0 && p.Repeat == 1 {
+		return nil
+	}
 	err = p.timed(ctx, Setup, "start", func(ctx context.Context) error { return p.scene.Start(ctx, p.lab) })
 	if !errors.Is(err, errThere) && !errors.Is(err, stage.ErrNotOurs) {
 		defer func() { err = errors.Join(err, p.stop(ctx)) }()
@@ -56,7 +62,7 @@ func (p *proof) run(ctx context.Context) (err error) {
 		p.trouble(ctx, Setup, "start", err)
 		return errGivenUp
 	}
-	if err := p.first(ctx); err != nil {
+	if err := p.first(ctx, rest); err != nil {
 		return err
 	}
 	for p.round = 2; p.round <= p.Repeat; p.round++ {
@@ -75,17 +81,13 @@ func (p *proof) run(ctx context.Context) (err error) {
 
 // first is the round in which wrong answers are tried, too. Twins try what the lab itself does not get to; what they have
 // doubts about is tried last, by the lab itself.
-func (p *proof) first(ctx context.Context) error {
-	subtle, whole, onTop := p.generated()
-	// What takes long goes first, or it would be waited for alone in the end.
-	rest := &tries{answers: p.others(), waiting: slices.Concat(subtle, p.listed(), whole), onTop: onTop}
-	untouched := func(ctx context.Context, in *proof) error { return in.untouched(ctx) }
+func (p *proof) first(ctx context.Context, rest *tries) error {
 	began, helped, err := p.Now(), func() {}, error(nil)
-	if p.facts.changes { // each state takes long, and a twin may look at this one meanwhile
-		rest.answers = append([]try{untouched}, rest.answers...)
+	if p.facts.changes { // each state takes long, and a twin may look at the untouched one meanwhile
+		rest.answers = append(rest.untouched, rest.answers...)
 		helped = p.helpers(ctx, rest)
 	} else {
-		err = untouched(ctx, p)
+		err = p.each(ctx, rest, func() try { return take(&rest.untouched) })
 	}
 	if err == nil {
 		err = p.solvedOnce(ctx, rest)
@@ -141,44 +143,11 @@ func (p *proof) solution(ctx context.Context, i int) error { return p.solutionTo
 // solutionTo is solution with what is done afterwards.
 func (p *proof) solutionTo(ctx context.Context, i int, back func(context.Context, string) error) error {
 	s := p.lab.Solutions[i]
-	return p.stateOf(ctx, "solution: "+s.Title, nil, func(r report.Report) *complaint {
+	return p.stateOf(ctx, nameOf(s), nil, func(r report.Report) *complaint {
 		c := solved(r)
 		p.sound = p.sound || c == nil && i == original(p.lab)
 		return c
 	}, back, stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run})
-}
-
-// others are the solutions that mistakes are not made from.
-func (p *proof) others() []try {
-	var all []try
-	for i := range p.lab.Solutions {
-		if i != original(p.lab) {
-			all = append(all, func(ctx context.Context, in *proof) error { return in.solution(ctx, i) })
-		}
-	}
-	return all
-}
-
-// listed are the wrong answers that the author wrote down. Those of which more tasks pass take longer.
-func (p *proof) listed() []try {
-	var all []try
-	order := make([]int, len(p.lab.Mistakes))
-	for i := range order {
-		order[i] = i
-	}
-	passes := func(i int) int {
-		first := slices.IndexFunc(p.lab.Tasks, func(t lab.Task) bool { return slices.Contains(p.lab.Mistakes[i].Fails, t.ID) })
-		if first < 0 {
-			return len(p.lab.Tasks)
-		}
-		return first
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(passes(b), passes(a)) })
-	for _, i := range order {
-		m := p.lab.Mistakes[i]
-		all = append(all, func(ctx context.Context, in *proof) error { return in.mistake(ctx, i, "mistake: "+m.Title) })
-	}
-	return all
 }
 
 // mistake proves that a listed one fails what it names.
@@ -247,6 +216,7 @@ func (p *proof) wrong(ctx context.Context, name string, early func(report.Report
 	c := judge(r)
 	if c == nil {
 		p.saw(r)
+		p.memory.passed(name, r)
 		return nil
 	}
 	is := strings.Join(c.is, "; ")

@@ -29,6 +29,7 @@ type Lab struct {
 	Tasks     int                `json:"tasks"`
 	Proved    bool               `json:"proved"`
 	Cached    bool               `json:"cached,omitempty"` // known from before
+	Known     int                `json:"known,omitempty"`  // states of a lab that has changed, known from before
 	Seconds   float64            `json:"seconds"`
 	Listed    Strength           `json:"listed"`
 	Generated Strength           `json:"generated"`
@@ -123,8 +124,11 @@ func (c *Collector) Add(e Event) {
 			l.Excused++
 		case Unclear:
 		}
+	case Known:
+		l.Known++
 	case Recall:
 		*l = *e.Cached
+		l.Known = 0
 		l.Cached, l.Phases, l.Steps, l.Doubts = true, map[string]float64{}, nil, nil
 	case Ended:
 		l.Seconds = e.Took.Seconds()

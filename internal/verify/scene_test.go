@@ -61,6 +61,7 @@ type stageFake struct {
 	lab      *lab.Lab
 	done     []stage.Step
 	log      []string
+	graded   []string      // the states that were looked at
 	starts   time.Duration // how long a start takes
 	startErr error
 	perform  func(ctx context.Context, s stage.Step) error
@@ -115,6 +116,7 @@ func (f *stageFake) Perform(ctx context.Context, s stage.Step) error {
 
 func (f *stageFake) Grade(ctx context.Context, _ bool) (report.Report, error) {
 	state := f.state()
+	f.graded = append(f.graded, state)
 	r := report.Report{
 		Tasks:      []report.Task{{ID: "open", Verdict: report.Passed}, {ID: "serve", Verdict: report.Passed}},
 		Safeguards: []report.Task{{ID: "safeguard-1", Verdict: report.Passed}},

@@ -39,6 +39,7 @@ func (p *proof) found(f Finding) {
 		p.doubt(f)
 		return
 	}
+	p.memory.forget(f)
 	p.about(Found, f)
 }
 
@@ -56,4 +57,16 @@ func (p *proof) about(what What, f Finding) {
 func (p *proof) tell(e Event) {
 	e.Lab = p.name
 	p.events(e)
+}
+
+// knows tells whether a state need not be proved, as it was before: nothing has changed that it depends on.
+func (p *proof) knows(step, key string) (proved, bool) {
+	known, found := p.memory.recall(step, key)
+	if found {
+		for task, seconds := range known.Passed {
+			p.passed[task] = max(p.passed[task], seconds)
+		}
+		p.tell(Event{What: Known, Step: step})
+	}
+	return known, found
 }

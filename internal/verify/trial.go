@@ -3,53 +3,12 @@ package verify
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/kindlab-dev/kindlab/internal/report"
 )
-
-// generated are the wrong answers that nobody wrote down, those apart that can be made on top of the solution. Where a
-// check takes a reset afterwards, that is for those of which something is missing: the others get as far as that check.
-func (p *proof) generated() (subtle, all, onTop []try) {
-	mutants, err := Mutants(p.lab, p.Kinds, p.Enforced, p.Generate)
-	if err != nil {
-		p.found(Finding{Phase: Generated, Is: err.Error(), Bad: true})
-		return nil, nil, nil
-	}
-	if all, err := Mutants(p.lab, p.Kinds, true, -1); err == nil { // whatever number is tried
-		p.staleExceptions(all)
-	}
-	for _, m := range mutants {
-		list := &all
-		switch {
-		case p.facts.marks && m.Subtle:
-			list = &subtle
-		case m.OnTop != nil:
-			list = &onTop
-		}
-		*list = append(*list, func(ctx context.Context, in *proof) error { return in.try(ctx, m) })
-	}
-	return subtle, all, onTop
-}
-
-// staleExceptions tells of excuses for what is not a generated mistake of this lab.
-func (p *proof) staleExceptions(all []Mutant) {
-	names := map[string]bool{}
-	for _, m := range all {
-		names[m.Name] = true
-	}
-	for _, e := range p.lab.Exceptions {
-		if !names[e.From] {
-			p.found(Finding{
-				Phase: Load, Step: "exceptions", Is: fmt.Sprintf("no generated mistake is called %q", e.From),
-				Look: "kindlab verify " + p.name + " --generated all -o json names them",
-			})
-		}
-	}
-}
 
 // try tells what becomes of one generated mistake, where it can be told already. Nothing is told of a lab whose solution
 // does not pass.
@@ -65,8 +24,13 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 		p.owed = append(p.owed, owed{m, tried, waited})
 		return nil
 	}
-	p.tell(Event{What: MadeUp, Step: m.step(), Mutant: tried})
+	p.madeUp(m, tried)
 	return nil
+}
+
+func (p *proof) madeUp(m Mutant, tried *Tried) {
+	p.memory.tried(m.step(), tried)
+	p.tell(Event{What: MadeUp, Step: m.step(), Mutant: tried})
 }
 
 // judge makes a generated mistake, and undoes it. It returns nil where the mistake has to be made again, and how many
@@ -142,6 +106,9 @@ func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, waited float
 // solution, before it puts the lab back.
 func (p *proof) solvedOnce(ctx context.Context, all *tries) error {
 	at := original(p.lab)
+	if all.solved {
+		return nil
+	}
 	if !all.quicker() {
 		return p.solution(ctx, at)
 	}
@@ -159,7 +126,7 @@ func (p *proof) solvedOnce(ctx context.Context, all *tries) error {
 	}
 	p.turns.RLock()
 	defer p.turns.RUnlock()
-	return p.reset(ctx, "solution: "+p.lab.Solutions[at].Title)
+	return p.reset(ctx, nameOf(p.lab.Solutions[at]))
 }
 
 // hold leaves a solution there where there is something to make of it.

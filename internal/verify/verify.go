@@ -165,6 +165,10 @@ func (v *Verifier) prove(ctx context.Context, l *lab.Lab, reaches bool, turns *s
 	}
 	one.events(Event{Lab: l.Name, What: Began, Tasks: len(l.Tasks), Hash: hash})
 	p := &proof{Verifier: &one, name: l.Name, lab: l, facts: known, scene: v.Scene(reaches), turns: turns, passed: map[string]float64{}}
+	if v.Repeat == 1 && hash != "" { // who wants more rounds wants to see them
+		p.memory = v.Cache.recollect(l.Name)
+		defer p.memory.keep()
+	}
 	if err := p.run(ctx); err != nil && !errors.Is(err, errGivenUp) && ctx.Err() == nil {
 		// All trouble is a finding; what is not has been told by a part that forgot to.
 		p.trouble(ctx, Stop, "", err)

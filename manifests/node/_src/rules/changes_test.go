@@ -25,6 +25,7 @@ func on(node string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Spec.Nod
 func in(phase corev1.PodPhase) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Status.Phase = phase }
 }
+
 func starting(p *corev1.Pod) {
 	p.Status.Phase, p.Status.PodIP, p.Status.PodIPs = corev1.PodPending, "", nil
 }

@@ -17,8 +17,10 @@ type kernel struct {
 	err   error
 }
 
-func (k *kernel) ChainExists(string, string) (bool, error)       { k.asked++; return k.there, k.err }
+func (k *kernel) ChainExists(string, string) (bool, error) { k.asked++; return k.there, k.err }
+
 func (k *kernel) Exists(string, string, ...string) (bool, error) { k.asked++; return k.there, k.err }
+
 func (k *kernel) List(string, string) ([]string, error) {
 	k.asked++
 	return []string{"-P FORWARD ACCEPT", "-A FORWARD -j X"}, k.err
