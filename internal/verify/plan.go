@@ -11,9 +11,7 @@ import (
 
 // plan is what is to be proved of a lab. What is known from before is told at once, and is no part of it.
 func (p *proof) plan() *tries {
-	if p.memory != nil {
-		p.states, _ = statesOf(p.lab) // without them, all is proved
-	}
+	p.states = statesOf(p.lab)
 	rest := &tries{solved: p.knowsSolution(original(p.lab))}
 	p.sound = rest.solved
 	if _, known := p.knows("untouched", p.states.untouched()); !known {

@@ -23,7 +23,7 @@ type proof struct {
 	scene Scene
 	// turns is held for reading while a state is looked at, and for writing while one concerns the whole cluster.
 	turns *sync.RWMutex
-	// memory holds the states that need no proof; states their keys. Both may be nil.
+	// memory holds the states that need no proof, and may be nil; states are their keys.
 	memory *memory
 	states *states
 	round  int

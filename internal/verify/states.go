@@ -19,15 +19,16 @@ import (
 // When an author changes something, the states with the same keys as before need no other proof.
 type states struct {
 	lab      *lab.Lab
-	base     any              // what the learner finds, and the checks: all keys depend on it
+	base     []any            // what the learner finds, and the checks: all keys depend on it
 	mistakes []map[string]any // as lab.yaml has them
 }
 
-func statesOf(l *lab.Lab) (*states, error) {
+// statesOf returns states without a base, of which nothing can be known, where the lab cannot be read.
+func statesOf(l *lab.Lab) *states {
 	s := &states{lab: l}
 	spec, err := s.spec()
 	if err != nil {
-		return nil, err
+		return s
 	}
 	listed, _ := spec["mistakes"].([]any)
 	for _, m := range listed {
@@ -38,12 +39,10 @@ func statesOf(l *lab.Lab) (*states, error) {
 	for _, field := range []string{"title", "answers", "level", "minutes", "solutions", "mistakes", "exceptions"} {
 		delete(spec, field)
 	}
-	files, err := s.shared()
-	if err != nil {
-		return nil, err
+	if files, err := s.shared(); err == nil {
+		s.base = []any{l.Name, spec, l.Values, files}
 	}
-	s.base = []any{l.Name, spec, l.Values, files}
-	return s, nil
+	return s
 }
 
 // spec is that of lab.yaml.
@@ -93,30 +92,32 @@ func (s *states) partial(name string) bool {
 }
 
 // key is "" where something cannot be read: then nothing is known of the state.
-func (s *states) key(kind string, of ...any) string {
-	if s == nil {
-		return ""
+func (s *states) key(kind string, steps []stage.Step, of ...any) string {
+	var done []any
+	for _, step := range steps {
+		content, err := s.content(step)
+		if err != nil {
+			return ""
+		}
+		done = append(done, content)
 	}
-	text, err := json.Marshal([]any{kind, s.base, of})
-	if err != nil {
+	text, err := json.Marshal([]any{kind, s.base, done, of})
+	if err != nil || s.base == nil {
 		return ""
 	}
 	return fmt.Sprintf("%x", sha256.Sum256(text))
 }
 
-func (s *states) untouched() string { return s.key("untouched") }
+func (s *states) untouched() string { return s.key("untouched", nil) }
 
 func (s *states) solution(i int) string {
-	if s == nil {
-		return ""
-	}
 	one := s.lab.Solutions[i]
-	return s.after("solution", stage.Step{Delete: one.Delete, Apply: one.Apply, Run: one.Run})
+	return s.key("solution", []stage.Step{{Delete: one.Delete, Apply: one.Apply, Run: one.Run}})
 }
 
 // mistake depends on the others that fail the same too: it has to be told from them.
 func (s *states) mistake(i int) string {
-	if s == nil || len(s.mistakes) != len(s.lab.Mistakes) {
+	if len(s.mistakes) != len(s.lab.Mistakes) {
 		return ""
 	}
 	one := s.lab.Mistakes[i]
@@ -126,35 +127,16 @@ func (s *states) mistake(i int) string {
 			alike = append(alike, other["title"], other["says"], other["tell"], other["when"])
 		}
 	}
-	return s.after("mistake", stage.Step{Delete: one.Delete, Apply: one.Apply, Run: one.Run}, s.mistakes[i], alike)
+	return s.key("mistake", []stage.Step{{Delete: one.Delete, Apply: one.Apply, Run: one.Run}}, s.mistakes[i], alike)
 }
 
 // mutant depends on the mutant alone, which the solution is part of, and on whether it is excused.
 func (s *states) mutant(m Mutant, excuse string) string {
-	var all []any
-	for _, step := range slices.Concat(m.Steps, m.OnTop) {
-		content, err := s.content(step)
-		if err != nil {
-			return ""
-		}
-		all = append(all, content)
-	}
-	return s.key("mutant", m.Name, m.Change, m.Everyone, excuse, all)
-}
-
-func (s *states) after(kind string, step stage.Step, of ...any) string {
-	content, err := s.content(step)
-	if err != nil {
-		return ""
-	}
-	return s.key(kind, append(of, content)...)
+	return s.key("mutant", slices.Concat(m.Steps, m.OnTop), m.Name, m.Change, m.Everyone, excuse)
 }
 
 // content is what a step does.
 func (s *states) content(step stage.Step) (any, error) {
-	if s == nil {
-		return nil, nil
-	}
 	files, err := s.lab.Files(step.Apply)
 	if err != nil {
 		return nil, err
