@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kindlab-dev/kindlab/internal/check"
@@ -150,5 +151,35 @@ func TestBadLabsGetOneFindingEachAndTheRestIsProved(t *testing.T) {
 				t.Errorf("the lab is on the cluster still: %v, %v", there, err)
 			}
 		})
+	}
+}
+
+//nolint:paralleltest // the site sets the environment of the engine, which a parallel test may not
+func TestAMendedLabIsProvedWhereItWasMended(t *testing.T) {
+	s, _ := sitetest.Open(t)
+	ground := verify.Ground{Cluster: s.Cluster, Kinds: check.Builtin(), Runner: s.Home.Scripts(), Own: s.Own}
+	cache := &verify.Cache{Dir: t.TempDir(), Key: "grader"}
+	prove := func(script string) verify.Lab {
+		v := verify.Verifier{
+			Kinds: check.Builtin(), Scene: ground.Scene, Cache: cache, Repeat: 1, Generate: -1, Parallel: 1, Limit: 20 * time.Second, Now: time.Now,
+		}
+		r, err := v.Run(t.Context(), []*lab.Lab{proofLab(t, "mended", script)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Labs[0]
+	}
+	broken := prove("exit 7")
+	mended := prove("kubectl create configmap page --from-literal=text=right")
+	t.Logf("%.1f s, and %.1f s once it was mended, with %d states known", broken.Seconds, mended.Seconds, mended.Known)
+	if len(broken.Findings) != 1 || !mended.Proved || mended.Listed != broken.Listed || mended.Generated != broken.Generated {
+		t.Errorf("at first %+v, then %+v", broken, mended)
+	}
+	var steps []string
+	for _, step := range mended.Steps {
+		steps = append(steps, step.Name)
+	}
+	if diff := cmp.Diff([]string{"start", "solution: by script", "stop"}, steps); diff != "" {
+		t.Error(diff)
 	}
 }
