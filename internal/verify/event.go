@@ -98,4 +98,6 @@ type Tried struct {
 	Outcome Outcome `json:"outcome"`
 	By      string  `json:"by,omitempty"` // the task that caught it, the exception's reason, or the server's words
 	Seconds float64 `json:"seconds"`
+
+	waited float64 // seconds that a task was looked at while it was settling, where that decided
 }

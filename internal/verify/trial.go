@@ -16,12 +16,12 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	if !p.sound && !p.twin {
 		return nil
 	}
-	tried, waited, err := p.judge(ctx, m.moved(p.lab))
+	tried, err := p.judge(ctx, m.moved(p.lab))
 	if err != nil || tried == nil {
 		return err
 	}
 	if _, passed := p.passed[tried.By]; p.twin && tried.Outcome == Caught && !passed {
-		p.owed = append(p.owed, owed{m, tried, waited})
+		p.owed = append(p.owed, owed{m, tried})
 		return nil
 	}
 	p.madeUp(m, tried)
@@ -33,9 +33,8 @@ func (p *proof) madeUp(m Mutant, tried *Tried) {
 	p.tell(Event{What: MadeUp, Step: m.step(), Mutant: tried})
 }
 
-// judge makes a generated mistake, and undoes it. It returns nil where the mistake has to be made again, and how many
-// seconds a task was waited for that was still settling, where that decided.
-func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, waited float64, err error) {
+// judge makes a generated mistake, and undoes it. It returns nil where the mistake has to be made again.
+func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, err error) {
 	if m.Everyone {
 		p.turns.Lock()
 		defer p.turns.Unlock()
@@ -45,7 +44,7 @@ func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, waited float
 	}
 	name, before := m.step(), p.doubts
 	if err := p.tidy(ctx); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	began := p.Now()
 	tried = &Tried{Name: m.Name, Change: m.Change}
@@ -54,17 +53,17 @@ func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, waited float
 	doubtful := func(o Outcome) bool { return o == Unclear || o == Slipped && !excused }
 	early := func(r report.Report) bool {
 		if t, _ := deciding(r); t.Verdict == report.Settling {
-			waited += t.Seconds
-			return !p.settled(t.ID, waited)
+			tried.waited += t.Seconds
+			return !p.settled(t.ID, tried.waited)
 		}
-		waited = 0
+		tried.waited = 0
 		o, _ := caught(r)
 		return doubtful(o)
 	}
 	// What was undone may last a moment in the network, and would seem to be caught again.
 	if p.held && p.hasty && !p.stands(ctx, name) {
 		if err := p.reset(ctx, name); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
 	if p.held && m.OnTop != nil {
@@ -75,18 +74,18 @@ func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, waited float
 	// from the beginning.
 	if p.held && tried.Outcome != Caught {
 		p.doubts++
-		return nil, 0, p.undo(ctx, name)
+		return nil, p.undo(ctx, name)
 	}
 	// A wrong outcome is waited for, but a right one is taken at once, and may be owed to the mistake before.
 	if p.hasty && doubtful(tried.Outcome) {
 		p.doubt(slipped(name, *tried))
 		if err := p.reset(ctx, name); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		tried.Outcome, tried.By = p.outcome(ctx, name, m, early)
 	}
 	if ctx.Err() != nil {
-		return nil, 0, ctx.Err()
+		return nil, ctx.Err()
 	}
 	switch {
 	case tried.Outcome == Slipped && excused:
@@ -96,10 +95,10 @@ func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, waited float
 	}
 	err = p.undo(ctx, name)
 	if p.doubts > before {
-		return nil, 0, err
+		return nil, err
 	}
 	tried.Seconds = p.Now().Sub(began).Seconds()
-	return tried, waited, err
+	return tried, err
 }
 
 // solvedOnce proves the solution that mistakes are made from, and tries some of them on top of it, which takes no second

@@ -73,7 +73,6 @@ func (p *proof) help(ctx context.Context, all *tries) {
 type owed struct {
 	mutant Mutant
 	tried  *Tried
-	waited float64 // seconds
 }
 
 // settle tells of what is owed. A task that has passed in no state by now has to in the solution, if that can be made: it
@@ -86,7 +85,7 @@ func (p *proof) settle(ctx context.Context, all *tries, solvable bool) {
 			_ = p.solution(ctx, original(p.lab))
 			_, passed = p.passed[o.tried.By]
 		}
-		if passed && p.settled(o.tried.By, o.waited) {
+		if passed && p.settled(o.tried.By, o.tried.waited) {
 			p.madeUp(o.mutant, o.tried)
 		} else {
 			all.doubt(func(ctx context.Context, in *proof) error { return in.try(ctx, o.mutant) })
