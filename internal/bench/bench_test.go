@@ -79,6 +79,7 @@ func (b *bench) grading() {
 	b.policy()
 	b.reset()
 	b.watch()
+	b.proving()
 }
 
 func (b *bench) add(r row) { b.rows = append(b.rows, r) }
