@@ -210,8 +210,21 @@ func capture(ctx context.Context, c *check.Cluster, l *lab.Lab, all resources, o
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(s.Objects, func(a, b stored) int { return strings.Compare(a.String(), b.String()) })
+	s.sort()
 	return s, nil
+}
+
+func (s *snapshot) sort() {
+	slices.SortFunc(s.Objects, func(a, b stored) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// with is the snapshot with what a later one of some resources found.
+func (s *snapshot) with(later *snapshot, some resources) *snapshot {
+	seen := func(o stored) bool { return o.Resource == namespaces() || slices.Contains(some.namespaced, o.Resource) }
+	all := *later
+	all.Objects = slices.Concat(slices.DeleteFunc(slices.Clone(s.Objects), seen), later.Objects)
+	all.sort()
+	return &all
 }
 
 // surroundings are the nodes of a cluster of ours, and what the lab touches.

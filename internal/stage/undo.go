@@ -51,9 +51,14 @@ func (a Attempt) Undo(ctx context.Context, c *check.Cluster, l *lab.Lab) (Attemp
 	if err := a.putBack(ctx, c, l, changed); err != nil {
 		return a, false, err
 	}
+	concerned := changed.among(all)
 	err = wait{what: "lab " + l.Name + " to be as it was", limit: following}.until(ctx, func() (bool, error) {
-		now, err = capture(ctx, c, l, all, r.Own)
-		return err == nil && len(r.After.differences(now)) == 0, err
+		part, err := capture(ctx, c, l, concerned, r.Own)
+		if err != nil {
+			return false, err
+		}
+		now = now.with(part, concerned)
+		return len(r.After.differences(now)) == 0, nil
 	})
 	switch {
 	case errors.Is(err, errWaited):
@@ -252,6 +257,18 @@ func (s simple) anew(baseline check.Baseline) bool {
 		return was != nil && was.GetUID() == o.unstructured().GetUID()
 	}
 	return slices.ContainsFunc(s.workloads, known) || slices.ContainsFunc(s.successors, known)
+}
+
+// among are the resources in which something may be other than before it was put back: those of what has changed, and
+// those of which controllers make and delete something then. There is no need to look at all others again.
+func (s simple) among(all resources) resources {
+	concerned := map[schema.GroupResource]bool{}
+	for _, o := range slices.Concat(s.rules, s.workloads) {
+		concerned[o.Resource.GroupResource()] = true
+	}
+	return resources{namespaced: slices.DeleteFunc(slices.Clone(all.namespaced), func(gvr schema.GroupVersionResource) bool {
+		return !concerned[gvr.GroupResource()] && !byControllers(gvr)
+	})}
 }
 
 // running are the workloads to wait for.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -114,5 +115,26 @@ func TestIdleWorkloads(t *testing.T) {
 		if o := objectOf(t, "deployments", "{metadata: {name: coredns}, spec: "+spec+"}"); o.idle() != idle {
 			t.Errorf("with %s idle is %t", spec, o.idle())
 		}
+	}
+}
+
+// After something was put back, only what that concerns is looked at again.
+func TestUndoLooksAgainAtWhatItPutBack(t *testing.T) {
+	t.Parallel()
+	gvr := func(name string) schema.GroupVersionResource {
+		return objectOf(t, name, "{metadata: {name: any}}").Resource
+	}
+	all := resources{namespaced: []schema.GroupVersionResource{gvr("configmaps"), gvr("services"), gvr("secrets"), gvr("pods")}}
+	service, other := objectOf(t, "services", "{metadata: {name: tea}, spec: {a: b}}"), objectOf(t, "services", "{metadata: {name: tea}, spec: {a: c}}")
+	menu := objectOf(t, "configmaps", "{metadata: {name: menu}}")
+	stray := objectOf(t, "pods", "{metadata: {name: stray}}")
+
+	some := simple{rules: []stored{service}}.among(all)
+	if diff := cmp.Diff([]schema.GroupVersionResource{gvr("services"), gvr("pods")}, some.namespaced); diff != "" {
+		t.Error(diff)
+	}
+	got := (&snapshot{Objects: []stored{menu, other}}).with(&snapshot{Objects: []stored{service, stray}}, some)
+	if diff := cmp.Diff([]stored{menu, stray, service}, got.Objects); diff != "" {
+		t.Error(diff)
 	}
 }

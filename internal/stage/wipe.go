@@ -74,6 +74,11 @@ func awaited(gvr schema.GroupVersionResource) bool {
 	return !slices.Contains([]string{"events", "leases", "endpoints", "endpointslices", "controllerrevisions"}, gvr.Resource)
 }
 
+// byControllers tells of what controllers make for other objects.
+func byControllers(gvr schema.GroupVersionResource) bool {
+	return slices.Contains([]string{"pods", "replicasets", "jobs", "persistentvolumeclaims"}, gvr.Resource)
+}
+
 // round asks for the deletion of all objects of the resources, pods last: by then nobody is left to make them anew. It
 // returns the resources to look at again.
 func (s *sweep) round(ctx context.Context, all []schema.GroupVersionResource) ([]schema.GroupVersionResource, error) {
@@ -129,7 +134,7 @@ func (s *sweep) round(ctx context.Context, all []schema.GroupVersionResource) ([
 	}
 	// A controller that was still at work when its object went may have made one more.
 	for _, gvr := range all {
-		if slices.Contains([]string{"pods", "replicasets", "jobs", "persistentvolumeclaims"}, gvr.Resource) && !slices.Contains(again, gvr) {
+		if byControllers(gvr) && !slices.Contains(again, gvr) {
 			again = append(again, gvr)
 		}
 	}
