@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/report"
@@ -166,8 +167,23 @@ func withVerdict(r report.Report, v report.Verdict) (t report.Task, found bool) 
 	return all[i], true
 }
 
+// pace is how many seconds each task needed at most to pass in a right answer, in a lab or in a twin of it. That a mistake
+// makes it pass late, as a longer sleep does, says nothing of others.
+type pace struct {
+	mu      sync.Mutex
+	seconds map[string]float64
+}
+
+func (p *pace) note(task string, seconds float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seconds[task] = max(p.seconds[task], seconds)
+}
+
 // settled tells whether a task that was settling for so many seconds would have passed by then if it ever does: it had
-// twice the time that it needed in any state in which it passed. A busy cluster is slow in both.
-func (p *proof) settled(task string, waited float64) bool {
-	return waited == 0 || waited >= 2*p.passed[task]
+// twice the time that it needed in any right answer. A busy cluster is slow in both.
+func (p *pace) settled(task string, waited float64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return waited == 0 || waited >= 2*p.seconds[task]
 }

@@ -28,8 +28,11 @@ func (p *proof) plan() *tries {
 }
 
 func (p *proof) knowsSolution(i int) bool {
-	_, known := p.knows(nameOf(p.lab.Solutions[i]), p.states.solution(i))
-	return known
+	known, found := p.knows(nameOf(p.lab.Solutions[i]), p.states.solution(i))
+	for task, seconds := range known.Passed {
+		p.pace.note(task, seconds)
+	}
+	return found
 }
 
 // nameOf is how the state with a solution is called.

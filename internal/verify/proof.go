@@ -39,9 +39,9 @@ type proof struct {
 	twin   bool
 	doubts int
 	owed   []owed
-	// passed are the tasks and safeguards that passed in states that were as they should be, with the seconds that took at
-	// most.
-	passed map[string]float64
+	// passed are the tasks and safeguards that passed in states that were as they should be.
+	passed map[string]bool
+	pace   *pace
 }
 
 // errGivenUp ends a proof whose finding has been told.
@@ -145,6 +145,11 @@ func (p *proof) solutionTo(ctx context.Context, i int, back func(context.Context
 	s := p.lab.Solutions[i]
 	return p.stateOf(ctx, nameOf(s), nil, func(r report.Report) *complaint {
 		c := solved(r)
+		for _, t := range slices.Concat(r.Tasks, r.Safeguards) {
+			if c == nil {
+				p.pace.note(t.ID, t.Seconds)
+			}
+		}
 		p.sound = p.sound || c == nil && i == original(p.lab)
 		return c
 	}, back, stage.Step{Delete: s.Delete, Apply: s.Apply, Run: s.Run})

@@ -63,9 +63,6 @@ func (p *proof) tell(e Event) {
 func (p *proof) knows(step, key string) (proved, bool) {
 	known, found := p.memory.recall(step, key)
 	if found {
-		for task, seconds := range known.Passed {
-			p.passed[task] = max(p.passed[task], seconds)
-		}
 		p.tell(Event{What: Known, Step: step})
 	}
 	return known, found

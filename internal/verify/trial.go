@@ -20,7 +20,7 @@ func (p *proof) try(ctx context.Context, m Mutant) error {
 	if err != nil || tried == nil {
 		return err
 	}
-	if _, passed := p.passed[tried.By]; p.twin && tried.Outcome == Caught && !passed {
+	if p.twin && tried.Outcome == Caught && !p.passed[tried.By] {
 		p.owed = append(p.owed, owed{m, tried})
 		return nil
 	}
@@ -54,7 +54,7 @@ func (p *proof) judge(ctx context.Context, m Mutant) (tried *Tried, err error) {
 	early := func(r report.Report) bool {
 		if t, _ := deciding(r); t.Verdict == report.Settling {
 			tried.waited += t.Seconds
-			return !p.settled(t.ID, tried.waited)
+			return !p.pace.settled(t.ID, tried.waited)
 		}
 		tried.waited = 0
 		o, _ := caught(r)

@@ -148,19 +148,24 @@ func TestWhatSettlesIsGivenTheTimeOfARightAnswer(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		took     float64 // seconds that right answers need
+		mistakes float64 // seconds that mistakes need for what passes in them, such as one with a longer sleep
 		settling int     // looks at a wrong one that find it on its way
 		want     verify.Outcome
 		looks    int // 0: any number, as what passes is looked at again while patience lasts
 	}{
-		{"right answers are quick", 10, 9, verify.Caught, 1},
-		{"right answers are slow", 20, 9, verify.Caught, 2},
-		{"it only needed its time", 20, 1, verify.Slipped, 0},
+		{"right answers are quick", 10, 10, 9, verify.Caught, 1},
+		{"a mistake is slow", 10, 20, 9, verify.Caught, 1},
+		{"right answers are slow", 20, 20, 9, verify.Caught, 2},
+		{"it only needed its time", 20, 20, 1, verify.Slipped, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			looks := 0
 			f := &stageFake{grade: func(state string, r *report.Report) {
 				r.Tasks[0].Seconds = tt.took
+				if state == "shut" || state == "spilt.yaml" {
+					r.Tasks[0].Seconds = tt.mistakes
+				}
 				if state != "generated" {
 					return
 				}
@@ -170,6 +175,7 @@ func TestWhatSettlesIsGivenTheTimeOfARightAnswer(t *testing.T) {
 					r.Tasks[0].Verdict, r.Tasks[0].Seconds = report.Settling, 30
 				}
 			}}
+			f.holdErr = errors.New("not now") // so that the generated one is the last
 			v := verifier(f)
 			v.Generate, v.Patience = 1, 16*time.Millisecond
 			r, err := v.Run(t.Context(), []*lab.Lab{load(t, files([]string{"room"}), "room")}, nil)

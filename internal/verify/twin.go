@@ -36,8 +36,8 @@ func (p *proof) helpers(ctx context.Context, all *tries) (wait func()) {
 		if err != nil {
 			break
 		}
-		t := &proof{Verifier: p.Verifier, name: p.name, lab: l, facts: p.facts, scene: p.Scene(false), turns: p.turns, memory: p.memory, round: 1}
-		t.twin, t.passed = true, map[string]float64{}
+		t := &proof{Verifier: p.Verifier, name: p.name, lab: l, facts: p.facts, scene: p.Scene(false), turns: p.turns, memory: p.memory, round: 1, pace: p.pace}
+		t.twin, t.passed = true, map[string]bool{}
 		working.Go(func() { t.help(ctx, all) })
 	}
 	return working.Wait
@@ -79,13 +79,11 @@ type owed struct {
 // might fail in this twin whatever is done.
 func (p *proof) settle(ctx context.Context, all *tries, solvable bool) {
 	for _, o := range p.owed {
-		_, passed := p.passed[o.tried.By]
-		if !passed && solvable {
+		if !p.passed[o.tried.By] && solvable {
 			solvable = false
 			_ = p.solution(ctx, original(p.lab))
-			_, passed = p.passed[o.tried.By]
 		}
-		if passed && p.settled(o.tried.By, o.tried.waited) {
+		if p.passed[o.tried.By] && p.pace.settled(o.tried.By, o.tried.waited) {
 			p.madeUp(o.mutant, o.tried)
 		} else {
 			all.doubt(func(ctx context.Context, in *proof) error { return in.try(ctx, o.mutant) })
@@ -97,7 +95,7 @@ func (p *proof) settle(ctx context.Context, all *tries, solvable bool) {
 func (p *proof) saw(r report.Report) {
 	for _, t := range slices.Concat(r.Tasks, r.Safeguards) {
 		if t.Verdict == report.Passed {
-			p.passed[t.ID] = max(p.passed[t.ID], t.Seconds)
+			p.passed[t.ID] = true
 		}
 	}
 }

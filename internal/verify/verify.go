@@ -164,7 +164,8 @@ func (v *Verifier) prove(ctx context.Context, l *lab.Lab, reaches bool, turns *s
 		v.events(e)
 	}
 	one.events(Event{Lab: l.Name, What: Began, Tasks: len(l.Tasks), Hash: hash})
-	p := &proof{Verifier: &one, name: l.Name, lab: l, facts: known, scene: v.Scene(reaches), turns: turns, passed: map[string]float64{}}
+	p := &proof{Verifier: &one, name: l.Name, lab: l, facts: known, scene: v.Scene(reaches), turns: turns}
+	p.passed, p.pace = map[string]bool{}, &pace{seconds: map[string]float64{}}
 	if v.Repeat == 1 && hash != "" { // who wants more rounds wants to see them
 		p.memory = v.Cache.recollect(l.Name)
 		defer p.memory.keep()
