@@ -81,11 +81,11 @@ func (s *scene) options() stage.Options {
 }
 
 func (s *scene) Start(ctx context.Context, l *lab.Lab) error {
+	s.lab, s.held = l, nil // also where the cluster does not answer: the lab is taken off all the same
 	there, err := stage.Started(ctx, s.ground.Cluster)
 	if err != nil {
 		return err
 	}
-	s.lab, s.held = l, nil
 	if slices.Contains(there, l.Name) {
 		return fmt.Errorf("%w: somebody may be at work on it; take it off with kindlab stop %s", errThere, l.Name)
 	}
