@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/kindlab-dev/kindlab/internal/report"
@@ -57,7 +58,7 @@ func (m *memory) recall(step, key string) (proved, bool) {
 // passed remembers a state that is as it should be.
 func (m *memory) passed(step string, r report.Report) {
 	known := proved{Passed: map[string]float64{}}
-	for _, t := range append(r.Tasks, r.Safeguards...) {
+	for _, t := range slices.Concat(r.Tasks, r.Safeguards) {
 		if t.Verdict == report.Passed {
 			known.Passed[t.ID] = t.Seconds
 		}

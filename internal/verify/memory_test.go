@@ -160,3 +160,30 @@ func TestAnInterruptedProofGoesOn(t *testing.T) {
 		t.Errorf("error %v, %d known: %v", err, got.Known, f.log)
 	}
 }
+
+// That the lab can be put back afterwards is a part of a state's proof.
+func TestAStateThatWasNotPutBackIsProvedAgain(t *testing.T) {
+	t.Parallel()
+	for _, last := range []string{"right.sh", "right.yaml"} {
+		run := remembering(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		f := &stageFake{reset: func(state string) ([]stage.Difference, error) {
+			if state == last {
+				cancel()
+			}
+			return nil, nil
+		}}
+		f.grade = func(state string, _ *report.Report) {
+			if last == "right.yaml" && state == "generated" { // on top of the solution, which is put back afterwards
+				cancel()
+			}
+		}
+		if got, err := run(ctx, files([]string{"room"}), f); err == nil || got.Proved {
+			t.Fatalf("error %v, lab %+v", err, got)
+		}
+		f = &stageFake{}
+		if got, err := run(t.Context(), files([]string{"room"}), f); err != nil || !got.Proved || !slices.Contains(seen(f), last) {
+			t.Errorf("error %v, %s: %v", err, last, f.log)
+		}
+	}
+}

@@ -84,7 +84,7 @@ func (p *proof) run(ctx context.Context) (err error) {
 func (p *proof) first(ctx context.Context, rest *tries) error {
 	began, helped, err := p.Now(), func() {}, error(nil)
 	if p.facts.changes { // each state takes long, and a twin may look at the untouched one meanwhile
-		rest.answers = append(rest.untouched, rest.answers...)
+		rest.answers, rest.untouched = append(rest.untouched, rest.answers...), nil
 		helped = p.helpers(ctx, rest)
 	} else {
 		err = p.each(ctx, rest, func() try { return take(&rest.untouched) })
@@ -207,7 +207,11 @@ func (p *proof) stateOf(ctx context.Context, name string, early func(report.Repo
 	if len(steps) == 0 && !p.scene.Touched() {
 		return ctx.Err()
 	}
-	return back(ctx, name)
+	err := back(ctx, name)
+	if ctx.Err() != nil {
+		p.memory.forget(Finding{Step: name}) // that the lab can be put back is a part of the proof
+	}
+	return err
 }
 
 // wrong makes a state and returns what is not as it should be; nil where all is.

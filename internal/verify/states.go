@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -123,7 +122,7 @@ func (s *states) mistake(i int) string {
 	one := s.lab.Mistakes[i]
 	var alike []any
 	for n, other := range s.mistakes {
-		if n != i && reflect.DeepEqual(other["fails"], s.mistakes[i]["fails"]) {
+		if n != i && slices.Equal(slices.Sorted(slices.Values(s.lab.Mistakes[n].Fails)), slices.Sorted(slices.Values(one.Fails))) {
 			alike = append(alike, other["title"], other["says"], other["tell"], other["when"])
 		}
 	}

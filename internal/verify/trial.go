@@ -120,6 +120,9 @@ func (p *proof) solvedOnce(ctx context.Context, all *tries) error {
 		}
 		return all.top()
 	})
+	if ctx.Err() != nil && p.held {
+		p.memory.forget(Finding{Step: nameOf(p.lab.Solutions[at])}) // it was not put back
+	}
 	if err != nil || !p.held {
 		return err
 	}
