@@ -76,7 +76,8 @@ func file(l *lab.Lab, path string) ([]byte, error) {
 }
 
 // A Check is one question. Run returns nil for yes, a *Failure for no or not
-// yet, and any other error when it could not tell.
+// yet, a *Passing when it cannot tell yet, and any other error when it could
+// not tell.
 type Check interface {
 	Run(ctx context.Context, c *Cluster) error
 	// Objects declares what the check reads, so that watching it is exact.
@@ -112,6 +113,14 @@ type Failure struct {
 	unexplained bool
 }
 
+// Passing is trouble that goes by itself within seconds: nothing could be told, and whoever looks again soon can tell.
+type Passing struct{ Err error }
+
+func (p *Passing) Error() string { return p.Err.Error() }
+
+// Unwrap returns the trouble.
+func (p *Passing) Unwrap() error { return p.Err }
+
 func (f *Failure) Error() string {
 	if f.Want == "" {
 		return f.Is
@@ -129,6 +138,7 @@ type Clients struct {
 	Kube    kubernetes.Interface
 	Dynamic dynamic.Interface
 	Config  *rest.Config // for streams into containers
+	Clock   *Clock       // the API server's, of which objects have their timestamps
 }
 
 // Cluster is what checks may use of a cluster.
@@ -173,6 +183,8 @@ func NewClients(cfg *rest.Config) (Clients, error) {
 	cfg.QPS = -1
 	// What is deprecated in the API is nothing to tell a learner in the middle of a grade.
 	cfg.WarningHandler = rest.NoWarnings{}
+	config, clock := rest.CopyConfig(cfg), &Clock{}
+	cfg.Wrap(clock.listen)
 	binary := rest.CopyConfig(cfg) // it costs both sides half of what JSON does
 	binary.ContentType = runtime.ContentTypeProtobuf
 	binary.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
@@ -184,7 +196,7 @@ func NewClients(cfg *rest.Config) (Clients, error) {
 	if err != nil {
 		return Clients{}, fmt.Errorf("making a client: %w", err)
 	}
-	return Clients{Kube: kube, Dynamic: dyn, Config: cfg}, nil
+	return Clients{Kube: kube, Dynamic: dyn, Config: config, Clock: clock}, nil
 }
 
 // Registry is the kinds by name. It validates labs for package lab.

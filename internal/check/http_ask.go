@@ -234,7 +234,7 @@ func readyOf(ctx context.Context, c *Cluster, set *podSet) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, set.unready(found)
+		return nil, set.unready(found, c.Clock)
 	}
 	return names, nil
 }

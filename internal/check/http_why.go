@@ -48,7 +48,7 @@ func (h httpCheck) failure(ctx context.Context, c *Cluster, from origin, o probe
 	// This first: a pod that arrives while the chain is walked would be missed by both.
 	arriving := h.arriving(ctx, c)
 	link, err := h.trail(ctx, c, from, o)
-	if err == nil && !freshDoors(link) {
+	if err == nil && !c.freshDoors(link) {
 		link = c.knock(ctx, link)
 	}
 	f.Settling = arriving && (link == nil || !link.Lasting)
@@ -88,8 +88,10 @@ func (c *Cluster) knock(ctx context.Context, link *explain.Link) *explain.Link {
 }
 
 // freshDoors tells whether a program behind one of a link's doors started a moment ago: it may be about to listen.
-func freshDoors(link *explain.Link) bool {
-	return link != nil && slices.ContainsFunc(link.Doors, func(d explain.Door) bool { return time.Since(startedLast(&d.Pod)) < maxPatience })
+func (c *Cluster) freshDoors(link *explain.Link) bool {
+	return link != nil && slices.ContainsFunc(link.Doors, func(d explain.Door) bool {
+		return c.Clock.Since(startedLast(&d.Pod)) < maxPatience
+	})
 }
 
 // startedLast is when the youngest of a pod's running containers started.
@@ -116,7 +118,7 @@ func (h httpCheck) arriving(ctx context.Context, c *Cluster) bool {
 			return false
 		}
 		if podReady(&p) {
-			return time.Since(readySince(&p)) < justReady
+			return c.Clock.Since(readySince(&p)) < justReady
 		}
 		why, err := c.stuck(ctx, &p)
 		return why == "" && err == nil

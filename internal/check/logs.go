@@ -8,7 +8,6 @@ import (
 	"io"
 	"regexp"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -140,7 +139,7 @@ func (l logs) one(ctx context.Context, c *Cluster, p *corev1.Pod) error {
 		f.Is, f.Want = fmt.Sprintf("the log of pod %s says %q", p.Name, brief(bad)), fmt.Sprintf("no line that matches %s", l.lacks)
 	case l.contains != nil && !seen:
 		f.Is, f.Want = fmt.Sprintf("the log of pod %s has no such line", p.Name), fmt.Sprintf("one that matches %s", l.contains)
-		f.Settling = !l.previous && young(p, container)
+		f.Settling = !l.previous && c.young(p, container)
 		return &noLine{*f}
 	default:
 		return nil
@@ -189,10 +188,10 @@ func (l logs) unread(ctx context.Context, c *Cluster, p *corev1.Pod, container s
 }
 
 // young tells whether the container started a moment ago, so that a line may still come.
-func young(p *corev1.Pod, container string) bool {
+func (c *Cluster) young(p *corev1.Pod, container string) bool {
 	for _, s := range p.Status.ContainerStatuses {
 		if s.Name == container && s.State.Running != nil {
-			return time.Since(s.State.Running.StartedAt.Time) < youth
+			return c.Clock.Since(s.State.Running.StartedAt.Time) < youth
 		}
 	}
 	return false

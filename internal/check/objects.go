@@ -109,7 +109,7 @@ func (p *podSet) running(ctx context.Context, c *Cluster) ([]corev1.Pod, error) 
 }
 
 // stuck returns why a pod will not get ready by waiting, as far as its status says it, or "".
-func stuck(p *corev1.Pod) string {
+func stuck(p *corev1.Pod, clock *Clock) string {
 	for _, s := range append(slices.Clone(p.Status.InitContainerStatuses), p.Status.ContainerStatuses...) {
 		if w := s.State.Waiting; w != nil {
 			switch w.Reason {
@@ -122,11 +122,11 @@ func stuck(p *corev1.Pod) string {
 	for _, cond := range p.Status.Conditions {
 		// A claim that is a moment younger than its pod looks unschedulable too.
 		if cond.Type == corev1.PodScheduled && cond.Reason == corev1.PodReasonUnschedulable &&
-			time.Since(cond.LastTransitionTime.Time) > 5*time.Second {
+			clock.Since(cond.LastTransitionTime.Time) > 5*time.Second {
 			return fmt.Sprintf("pod %s cannot be scheduled: %s", p.Name, cond.Message)
 		}
 	}
-	return overdueContainer(p)
+	return overdueContainer(p, clock)
 }
 
 // overdue is how long a container may run beyond what its readiness probe takes at least. One that is still not ready
@@ -134,7 +134,7 @@ func stuck(p *corev1.Pod) string {
 const overdue = 10 * time.Second
 
 // overdueContainer tells which container of a running pod should have been ready for a while and is not, or "".
-func overdueContainer(p *corev1.Pod) string {
+func overdueContainer(p *corev1.Pod, clock *Clock) string {
 	if p.Status.Phase != corev1.PodRunning || p.DeletionTimestamp != nil {
 		return ""
 	}
@@ -144,7 +144,7 @@ func overdueContainer(p *corev1.Pod) string {
 			continue
 		}
 		// It was ready a moment ago, or just is.
-		if unready = cond.LastTransitionTime.Time; cond.Status == corev1.ConditionTrue || time.Since(unready) < overdue {
+		if unready = cond.LastTransitionTime.Time; cond.Status == corev1.ConditionTrue || clock.Since(unready) < overdue {
 			return ""
 		}
 	}
@@ -165,7 +165,7 @@ func overdueContainer(p *corev1.Pod) string {
 		if probe := p.Spec.Containers[i].ReadinessProbe; probe != nil {
 			least += time.Duration(probe.InitialDelaySeconds+probe.PeriodSeconds*max(1, probe.SuccessThreshold)+probe.TimeoutSeconds) * time.Second
 		}
-		if time.Since(s.State.Running.StartedAt.Time) > least {
+		if clock.Since(s.State.Running.StartedAt.Time) > least {
 			return fmt.Sprintf("container %s of pod %s runs and is not ready", s.Name, p.Name)
 		}
 	}
@@ -173,11 +173,11 @@ func overdueContainer(p *corev1.Pod) string {
 }
 
 // unready is the failure of a set whose pods run and are not ready: settling, unless none of them will be by waiting.
-func (p *podSet) unready(found []corev1.Pod) *Failure {
+func (p *podSet) unready(found []corev1.Pod, clock *Clock) *Failure {
 	f := &Failure{Is: fmt.Sprintf("no pod with labels %s is ready", p.Pods), Look: p.look()}
 	var why []string
 	for i := range found {
-		if s := stuck(&found[i]); s != "" {
+		if s := stuck(&found[i], clock); s != "" {
 			why = append(why, s)
 		}
 	}

@@ -69,7 +69,7 @@ func TestPodsThatAreOverdue(t *testing.T) {
 			if tt.change != nil {
 				tt.change(p)
 			}
-			if got := stuck(p); got != tt.want {
+			if got := stuck(p, nil); got != tt.want {
 				t.Errorf("stuck says %q, want %q", got, tt.want)
 			}
 		})

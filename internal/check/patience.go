@@ -50,8 +50,8 @@ func (c *Cluster) patience(ctx context.Context, deps []Dependency, clients []cor
 	})
 	p.restive = func() bool { return time.Since(c.lastChange(ctx, deps)) < calm }
 	for _, pod := range clients {
-		if t := pod.Status.StartTime; t != nil && t.After(p.born) {
-			p.born = t.Time
+		if t := pod.Status.StartTime; t != nil && c.Clock.Here(t.Time).After(p.born) {
+			p.born = c.Clock.Here(t.Time)
 		}
 	}
 	return p
@@ -112,8 +112,8 @@ func (m *past) note(start time.Time, right bool) {
 	}
 }
 
-// lastChange is when one of the objects changed last, as their managed fields
-// tell it; now, when they cannot be read.
+// lastChange is when one of the objects changed last by this machine's clock, as
+// their managed fields tell it; now, when they cannot be read.
 func (c *Cluster) lastChange(ctx context.Context, deps []Dependency) time.Time {
 	var latest time.Time
 	for _, d := range deps {
@@ -129,5 +129,5 @@ func (c *Cluster) lastChange(ctx context.Context, deps []Dependency) time.Time {
 			}
 		}
 	}
-	return latest
+	return c.Clock.Here(latest)
 }

@@ -268,7 +268,7 @@ func readyAddresses(ctx context.Context, c *Cluster, set *podSet) ([]string, err
 		}
 	}
 	if len(ips) == 0 {
-		return nil, set.unready(found)
+		return nil, set.unready(found, c.Clock)
 	}
 	slices.Sort(ips)
 	return ips, nil

@@ -66,8 +66,13 @@ func (c *Cluster) agentsRun(ctx context.Context) error {
 		}
 		for _, status := range p.Status.ContainerStatuses {
 			// The DaemonSet learns a moment later that one of its pods died.
-			if status.State.Running == nil || time.Since(status.State.Running.StartedAt.Time) < settled {
-				return fmt.Errorf("pod %s in %s has just been started again, so the network may not do what the API says", p.Name, p.Namespace)
+			if status.State.Running == nil {
+				return fmt.Errorf("container %s of pod %s in %s does not run, so the network may not do what the API says",
+					status.Name, p.Name, p.Namespace)
+			}
+			if c.Clock.Since(status.State.Running.StartedAt.Time) < settled {
+				return &Passing{fmt.Errorf("pod %s in %s started less than %s ago, so the network may not do what the API says yet",
+					p.Name, p.Namespace, settled)}
 			}
 		}
 	}

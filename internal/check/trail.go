@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -71,7 +70,7 @@ func (h httpCheck) allAnswerWrong(ctx context.Context, c *Cluster, saw probe.Out
 	}
 	jobs := make([]probe.Job, len(doors))
 	for i, d := range doors {
-		if !saysWhenReady(&d.Pod) && time.Since(startedLast(&d.Pod)) < maxPatience {
+		if !saysWhenReady(&d.Pod) && c.Clock.Since(startedLast(&d.Pod)) < maxPatience {
 			return false // it may still be warming up
 		}
 		jobs[i] = h.request(origin{job: jobFrom(d.Pod)})

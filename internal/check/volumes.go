@@ -14,7 +14,7 @@ import (
 // by now, of which the scheduler of a busy cluster hears late; and a volume that cannot be there, because the kubelet tells
 // of a missing ConfigMap in events alone, and tries again for ever.
 func (c *Cluster) stuck(ctx context.Context, p *corev1.Pod) (string, error) {
-	why := stuck(p)
+	why := stuck(p, c.Clock)
 	if m := missingClaim.FindStringSubmatch(why); m != nil {
 		missing, err := c.lacks(ctx, p.Namespace, source{claimKind, m[1]})
 		if err != nil || !missing {

@@ -41,7 +41,7 @@ func (c *Cluster) final(ctx context.Context, f *Failure, deps []Dependency) bool
 	return !slices.ContainsFunc(namespaces, func(ns string) bool { return !c.atRest(ctx, ns) })
 }
 
-func (c *Cluster) walker() explain.Walker { return explain.Walker{Kube: c.Kube} }
+func (c *Cluster) walker() explain.Walker { return explain.Walker{Kube: c.Kube, Now: c.Clock.Now} }
 
 // trail follows the URL to the first link that is missing. What was seen shortens the way: where the name was found,
 // only what is behind it is in question.

@@ -59,6 +59,9 @@ func prove(ctx context.Context, kube kubernetes.Interface, nodes []string, steps
 	if err != nil {
 		return err
 	}
+	if err := p.agentsReady(ctx); err != nil {
+		return err
+	}
 	if err := p.reachAll(ctx, pods); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -90,6 +91,41 @@ func TestNodesReady(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		check(t, (&prover{kube: kube, nodes: strings.Fields(nodes)}).nodesReady(ctx), want)
 		cancel()
+	}
+}
+
+func TestAgentsReady(t *testing.T) {
+	t.Parallel()
+	agent := func(name string, generation int64, updated, ready int32) *appsv1.DaemonSet {
+		return &appsv1.DaemonSet{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceSystem, Generation: generation},
+			Status:     appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: 3, UpdatedNumberScheduled: updated, NumberReady: ready},
+		}
+	}
+	dns := func(replicas, updated, ready int32) *appsv1.Deployment {
+		return &appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Name: "coredns", Namespace: metav1.NamespaceSystem, Labels: map[string]string{"k8s-app": "kube-dns"}, Generation: 2},
+			Status:     appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: replicas, UpdatedReplicas: updated, ReadyReplicas: ready},
+		}
+	}
+	for name, tc := range map[string]struct {
+		agent *appsv1.DaemonSet
+		dns   *appsv1.Deployment
+		want  string
+	}{
+		"all there":                 {agent("kube-proxy", 2, 3, 3), dns(2, 2, 2), ""},
+		"a change nobody has seen":  {agent("kube-proxy", 3, 3, 3), dns(2, 2, 2), "daemonset/kube-proxy"},
+		"an agent being replaced":   {agent("kube-proxy", 2, 2, 3), dns(2, 2, 2), "2 of 3 pods up to date"},
+		"an agent that is starting": {agent("kube-proxy", 2, 3, 2), dns(2, 2, 2), "and 2 ready"},
+		"an old name server left":   {agent("kube-proxy", 2, 3, 3), dns(3, 2, 3), "deployment/coredns has 2 of 3"},
+		"a name server starting":    {agent("kube-proxy", 2, 3, 3), dns(2, 2, 1), "and 1 ready"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			check(t, (&prover{kube: fake.NewClientset(tc.agent, tc.dns)}).agentsReady(ctx), tc.want)
+		})
 	}
 }
 

@@ -171,8 +171,15 @@ func verdict(kind string, err error) (report.Verdict, []report.Finding) {
 	return v, []report.Finding{{Check: kind, Is: f.Is, Want: f.Want, Look: f.Look, More: f.More}}
 }
 
-// settle runs a check until it passes, is wrong for good, or time is up. What
-// it saw last says more than "deadline exceeded", so it returns that.
+// passing tells whether err is trouble that a look a moment later may be free of.
+func passing(err error) bool {
+	_, goes := errors.AsType[*check.Passing](err)
+	return goes
+}
+
+// settle runs a check until it passes, is wrong for good, cannot be told by
+// waiting, or time is up. What it saw last says more than "deadline exceeded",
+// so it returns that.
 func (g *Grader) settle(ctx context.Context, c check.Check) error {
 	began := time.Now()
 	deadline := began.Add(orDefault(g.Settle, DefaultSettle))
@@ -185,11 +192,16 @@ func (g *Grader) settle(ctx context.Context, c check.Check) error {
 			f.More = append(slices.Clone(f.More), "looking once more: "+cut.Error())
 			return &f
 		}
-		f, ok := errors.AsType[*check.Failure](err)
-		if !ok || !f.Settling || !time.Now().Before(deadline) {
+		f, no := errors.AsType[*check.Failure](err)
+		switch {
+		case !time.Now().Before(deadline):
+			return err
+		case no && f.Settling:
+			seen = f
+		case passing(err):
+		default:
 			return err
 		}
-		seen = f
 		select {
 		case <-ctx.Done():
 			return err

@@ -105,6 +105,8 @@ func (l *look) pause(before error, now time.Time) time.Duration {
 	case l.err == nil && l.probes:
 		d = probePassing
 	case l.err == nil:
+	case passing(l.err):
+		d = brisk
 	case !no && (before == nil || wasNo):
 		d = brisk // one error is no news
 	case !no:

@@ -38,6 +38,35 @@ func TestASettlingCheckThatThenHangsKeepsWhatItSaw(t *testing.T) {
 	})
 }
 
+// What goes by itself is waited for; what does not go for all that is unknown, and never wrong.
+func TestPassingTroubleIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		goes bool
+		want report.Verdict
+		took time.Duration
+	}{"it goes": {true, report.Passed, 3 * poll}, "it stays": {false, report.Unknown, settle}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				looks := 0
+				look := fake{name: "look", run: func(context.Context, *check.Cluster) error {
+					if looks++; tt.goes && looks > 3 {
+						return nil
+					}
+					return &check.Passing{Err: errors.New("kube-proxy has just started")}
+				}}
+				began := time.Now()
+				g := Grader{Kinds: registry(look), Settle: settle, Poll: poll, Timeout: timeout}
+				r, err := g.Run(t.Context(), &lab.Lab{Tasks: []lab.Task{{ID: "one", Checks: checks("look")}}})
+				if err != nil || r.Tasks[0].Verdict != tt.want || time.Since(began) != tt.took {
+					t.Errorf("%s after %s, %v: want %s after %s", r.Tasks[0].Verdict, time.Since(began), err, tt.want, tt.took)
+				}
+			})
+		})
+	}
+}
+
 func TestACutOffAnswerIsNoVerdict(t *testing.T) {
 	t.Parallel()
 	why := errors.New("the learner left")

@@ -126,7 +126,7 @@ func (w *watch) weigh(t *standing, l *look, now time.Time) {
 	if v != report.Unknown {
 		t.unasked, t.remains = false, false
 	}
-	if v == t.stands || t.stands == "" {
+	if !passing(l.err) && (v == t.stands || t.stands == "") {
 		t.doubt = time.Time{}
 		t.set(v, findings)
 		return
@@ -137,6 +137,8 @@ func (w *watch) weigh(t *standing, l *look, now time.Time) {
 	rest := latest(l.changed, t.doubt).Add(orDefault(w.grader.Quiet, DefaultQuiet))
 	rest = earliest(rest, t.doubt.Add(orDefault(w.grader.Settle, DefaultSettle)))
 	switch {
+	case passing(l.err) && now.Before(t.doubt.Add(orDefault(w.grader.Settle, DefaultSettle))):
+		t.set(report.Settling, findings)
 	case v == report.Unknown && !l.seen.After(t.doubt):
 		// One error is no news: what stands, stands until the next look, which is soon.
 	case v == report.Failed && l.seen.Before(rest):

@@ -166,7 +166,7 @@ func (r *record) globalDifferences(ctx context.Context, c *check.Cluster, l *lab
 			}
 			is := present
 			if t := u.GetDeletionTimestamp(); t != nil {
-				if time.Since(t.Time) < lingers {
+				if c.Clock.Since(t.Time) < lingers {
 					continue
 				}
 				is = "stuck in deletion"

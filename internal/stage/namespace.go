@@ -89,7 +89,7 @@ func claimOne(ctx context.Context, c *check.Cluster, name string, labels map[str
 	})
 	if errors.Is(err, errWaited) {
 		return fmt.Errorf("namespace %s has been stuck in deletion for %s: %s; look: kubectl get namespace %s -o yaml",
-			name, time.Since(last.DeletionTimestamp.Time).Round(time.Second), stuck(last), name)
+			name, c.Clock.Since(last.DeletionTimestamp.Time).Round(time.Second), stuck(last), name)
 	}
 	if err != nil {
 		return fmt.Errorf("making namespace %s: %w", name, err)
