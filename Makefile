@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test build packages binary agent unit e2e repeat race lint vuln bench conformance clean fmt schema catalogue verify
+.PHONY: help demo demo-repeat test build packages binary agent unit e2e repeat race lint vuln bench conformance clean fmt schema catalogue verify
 
 # Tools are pinned here and built into .bin, checked against the checksum database.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
@@ -19,6 +19,9 @@ help: ## Print this list
 
 demo: build ## From nothing to a graded lab on a real cluster of three nodes
 	@bash internal/cli/demo.sh
+
+demo-repeat: build ## The demo ROUNDS times (30), the cluster removed in between: each has to pass
+	@ROUNDS=$(or $(ROUNDS),30) bash internal/cli/demo-repeat.sh
 
 test: build ## All tests: unit, transcripts, and every lab on a real cluster
 	@$(MAKE) --no-print-directory unit
