@@ -126,7 +126,11 @@ func (w *watch) weigh(t *standing, l *look, now time.Time) {
 	if v != report.Unknown {
 		t.unasked, t.remains = false, false
 	}
-	if !passing(l.err) && (v == t.stands || t.stands == "") {
+	if passing(l.err) {
+		w.await(t, findings, now)
+		return
+	}
+	if v == t.stands || t.stands == "" {
 		t.doubt = time.Time{}
 		t.set(v, findings)
 		return
@@ -137,8 +141,6 @@ func (w *watch) weigh(t *standing, l *look, now time.Time) {
 	rest := latest(l.changed, t.doubt).Add(orDefault(w.grader.Quiet, DefaultQuiet))
 	rest = earliest(rest, t.doubt.Add(orDefault(w.grader.Settle, DefaultSettle)))
 	switch {
-	case passing(l.err) && now.Before(t.doubt.Add(orDefault(w.grader.Settle, DefaultSettle))):
-		t.set(report.Settling, findings)
 	case v == report.Unknown && !l.seen.After(t.doubt):
 		// One error is no news: what stands, stands until the next look, which is soon.
 	case v == report.Failed && l.seen.Before(rest):
@@ -148,4 +150,17 @@ func (w *watch) weigh(t *standing, l *look, now time.Time) {
 		t.doubt = time.Time{}
 		t.set(v, findings)
 	}
+}
+
+// await takes an answer of trouble that goes by itself: the task is settling for as long as a cluster is waited for, and
+// then unknown until there is another answer.
+func (w *watch) await(t *standing, findings []report.Finding, now time.Time) {
+	if t.doubt.IsZero() {
+		t.doubt = now
+	}
+	if t.stands != report.Unknown && now.Sub(t.doubt) < orDefault(w.grader.Settle, DefaultSettle) {
+		t.set(report.Settling, findings)
+		return
+	}
+	t.set(report.Unknown, findings)
 }

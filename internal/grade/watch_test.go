@@ -23,6 +23,7 @@ func TestWhatWatchingTells(t *testing.T) {
 		change bool // of an object that the check reads
 	}
 	late := &check.Failure{Is: "2 of 2 crash"}
+	passingTrouble := &check.Passing{Err: errors.New("kube-proxy has just started")}
 	tests := []struct {
 		name  string
 		first error
@@ -94,6 +95,21 @@ func TestWhatWatchingTells(t *testing.T) {
 			"a bug is no flash of red either", nil,
 			[]step{{10 * time.Second, errors.New("a bug"), true}, {45 * time.Second, wrong(), true}},
 			[]string{"0.00 one passed", "10.29 one unknown", "55.04 one settling", "56.04 one failed"},
+		},
+		{
+			"what goes by itself is on its way", nil,
+			[]step{{10 * time.Second, passingTrouble, true}, {5 * time.Second, nil, false}},
+			[]string{"0.00 one passed", "10.04 one settling", "15.04 one passed"},
+		},
+		{
+			"what goes by itself, at the start", passingTrouble,
+			[]step{{4900 * time.Millisecond, wrong(), false}},
+			[]string{"0.00 one settling", "5.00 one failed"},
+		},
+		{
+			"what should go by itself and stays is not known", passingTrouble,
+			[]step{{20 * time.Second, passingTrouble, false}},
+			[]string{"0.00 one settling", "30.00 one unknown"},
 		},
 		{
 			"a second doubt is as long as the first", nil,
