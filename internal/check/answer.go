@@ -109,7 +109,7 @@ func (k answerKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 // compute compiles where the right answer comes from.
 func (a *answer) compute(d dialect, s Scope, from answerFrom, n lab.Node) lab.Problems {
 	a.from = &selection{Kind: from.Kind, APIVersion: from.APIVersion, Namespace: from.Namespace, Name: from.Name, Selector: from.Selector}
-	problems := a.from.compile(s, n)
+	problems := append(a.from.compile(s, n), a.from.foreign(n)...)
 	if from.Value == "" {
 		return problems // which is reported
 	}

@@ -63,11 +63,13 @@ type subject struct {
 // action is what somebody wants to do.
 type action struct {
 	Verb        string `yaml:"verb,required" doc:"get, list, watch, create, update, patch, delete, deletecollection, use, bind, ..."`
-	Resource    string `yaml:"resource,required" doc:"the resource in the plural, as in kubectl api-resources: deployments"`
+	Resource    string `yaml:"resource,required" doc:"the resource, as in kubectl api-resources: deployments"`
 	Subresource string `yaml:"subresource" doc:"such as log, exec or scale"`
 	Group       string `yaml:"group" doc:"the API group, where the resource alone is ambiguous"`
 	Namespace   string `yaml:"namespace" doc:"the lab's first namespace, unless it is said; \"*\" is all of them"`
 	Name        string `yaml:"name" doc:"of one object; without it, all of them"`
+
+	at lab.Node
 }
 
 // everywhere is how a lab writes all namespaces; the API server's word for it is an empty name.
@@ -84,9 +86,7 @@ func (canKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 	}
 	for _, name := range sortedKeys(p.Actions) {
 		a := p.Actions[name]
-		if a.Namespace == "" {
-			a.Namespace = s.Namespace
-		}
+		problems = append(problems, a.compile(s, n.Field("actions").Field(name))...)
 		out.actions[name] = a
 	}
 	if p.Expect.text != "" {
@@ -94,6 +94,23 @@ func (canKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 		out.table, problems = table, append(problems, found...)
 	}
 	return out, problems
+}
+
+// compile takes any name of a resource for the one that the API has: the authorizer is asked by that one, and knows no
+// other. A verb that Kubernetes does not know is allowed to nobody, so it would prove nothing.
+func (a *action) compile(s Scope, n lab.Node) lab.Problems {
+	a.at = n
+	if a.Namespace == "" {
+		a.Namespace = s.Namespace
+	}
+	if known, ok := knownResource(a.Resource); ok && a.Group == "" {
+		a.Resource = known.Resource
+	}
+	if a.Verb != "" && a.Group == "" && !knownVerb(a.Verb) {
+		return lab.Problems{n.Field("verb").Problem("expected one of %s, or a group for a verb of its own: found %q",
+			strings.Join(verbs(), ", "), a.Verb)}
+	}
+	return nil
 }
 
 func (w *subject) compile(s Scope, n lab.Node) lab.Problems {
@@ -315,6 +332,10 @@ func (a action) attributes(c *Cluster) (authorizationv1.ResourceAttributes, erro
 		c.Mapper.Reset() // it may be younger than what is known of the cluster
 		kinds, err = c.Mapper.KindsFor(schema.GroupVersionResource{Group: a.Group, Resource: a.Resource})
 	}
+	if meta.IsNoMatchError(err) {
+		return out, lab.Problems{a.at.Field("resource").Problem(
+			"expected a resource of the cluster, as kubectl api-resources lists them, found %q", a.Resource)}
+	}
 	if err != nil {
 		return out, fmt.Errorf("finding resource %s on the cluster: %w", a.Resource, err)
 	}
@@ -322,7 +343,7 @@ func (a action) attributes(c *Cluster) (authorizationv1.ResourceAttributes, erro
 	if err != nil {
 		return out, fmt.Errorf("finding resource %s on the cluster: %w", a.Resource, err)
 	}
-	out.Group = m.Resource.Group
+	out.Group, out.Resource = m.Resource.Group, m.Resource.Resource
 	if m.Scope.Name() == meta.RESTScopeNameRoot {
 		out.Namespace = ""
 	}

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/kindlab-dev/kindlab/internal/lab"
 )
 
 const whoCan = `can:
@@ -188,7 +190,37 @@ func TestCanWithABrokenAPI(t *testing.T) {
 	verdict{unknown: "reading ServiceAccount bot: boom"}.check(t, mustCompile(t, whoCan).Run(t.Context(), c))
 	text := strings.Replace(whoCan, "resource: pods", "resource: gadgets", 1)
 	c, _ = authorizer(t, nil, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bot"}})
-	verdict{unknown: "finding resource gadgets on the cluster"}.check(t, mustCompile(t, text).Run(t.Context(), c))
+	problems, bad := errors.AsType[lab.Problems](mustCompile(t, text).Run(t.Context(), c))
+	if !bad || !strings.Contains(problems.Error(), `expected a resource of the cluster, as kubectl api-resources lists them, found "gadgets"`) {
+		t.Errorf("a resource that the cluster does not know: %v", problems)
+	}
+}
+
+// The authorizer knows a resource by one name only: asked by another, it denies everything.
+func TestAnyNameOfAResourceWillDo(t *testing.T) {
+	t.Parallel()
+	bot := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bot"}}
+	for _, name := range []string{"pods", "pod", "po", "Pod"} {
+		c, _ := authorizer(t, map[string]bool{"bot list pods": true}, bot)
+		text := `can: {subjects: {bot: {serviceAccount: bot}}, actions: {a: {verb: list, resource: ` + name + `}}, expect: "from a\nbot allow"}`
+		if err := mustCompile(t, text).Run(t.Context(), c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAVerbThatNobodyKnowsProvesNothing(t *testing.T) {
+	t.Parallel()
+	compiles := func(action string) []string {
+		_, problems := compile(t, `can: {subjects: {s: {user: a}}, actions: {a: `+action+`}, expect: "from a\ns deny"}`)
+		return problems
+	}
+	if got := compiles("{verb: read, resource: secrets}"); len(got) != 1 || !strings.Contains(got[0], `found "read"`) {
+		t.Errorf("read: %q", got)
+	}
+	if got := compiles("{verb: drive, resource: cars, group: example.org}"); got != nil {
+		t.Errorf("a verb of somebody's own: %q", got)
+	}
 }
 
 func TestProblemsOfCan(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/kindlab-dev/kindlab/internal/lab"
 )
@@ -46,31 +45,19 @@ func (o *selection) compile(s Scope, n lab.Node) lab.Problems {
 	}
 	o.gvk = gv.WithKind(o.Kind)
 	if known, ok := knownKind(o.Kind); ok && o.APIVersion == "" {
-		o.gvk = known
+		o.gvk, o.Kind = known, known.Kind
 	}
 	return problems
 }
 
-// groups are where a kind without apiVersion is looked for, in order: a Service is Kubernetes' own, not Knative's.
-func groups() []string {
-	return []string{
-		"", "apps", "batch", "networking.k8s.io", "policy", "autoscaling", "rbac.authorization.k8s.io", "storage.k8s.io",
-		"discovery.k8s.io", "admissionregistration.k8s.io", "scheduling.k8s.io", "coordination.k8s.io",
+// foreign is the problem of a kind that neither Kubernetes has nor an apiVersion explains: a cluster without it would
+// make a misspelt kind the learner's fault.
+func (o *selection) foreign(n lab.Node) lab.Problems {
+	if o.Kind == "" || o.gvk.Version != "" || o.APIVersion != "" {
+		return nil
 	}
-}
-
-// knownKind finds one of Kubernetes' own kinds by its name, in any case: what is known without a cluster.
-func knownKind(kind string) (schema.GroupVersionKind, bool) {
-	for _, group := range groups() {
-		for _, gv := range scheme.Scheme.PrioritizedVersionsForGroup(group) {
-			for name := range scheme.Scheme.KnownTypes(gv) {
-				if strings.EqualFold(name, kind) {
-					return gv.WithKind(name), true
-				}
-			}
-		}
-	}
-	return schema.GroupVersionKind{}, false
+	return lab.Problems{n.Field("kind").Problem(
+		"expected a kind that Kubernetes itself has, such as Service, or an apiVersion for another: found %q", o.Kind)}
 }
 
 // dependency is what is read. The resource of a kind that is not Kubernetes' own is a guess.

@@ -106,6 +106,7 @@ func (k objectKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 		any:       p.Any, absent: p.Absent, expect: p.Expect,
 	}
 	problems = append(problems, o.compile(s, n)...)
+	problems = append(problems, o.foreign(n)...)
 	for i := range o.expect {
 		e := &o.expect[i]
 		if e.CEL == "" {

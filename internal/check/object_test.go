@@ -33,6 +33,10 @@ func TestObject(t *testing.T) {
 		want       verdict
 	}{
 		{"exists", "{kind: Service, name: db}", verdict{}},
+		{"in lower case", "{kind: service, name: db}", verdict{}},
+		{"in the plural", "{kind: Services, name: db}", verdict{}},
+		{"by its short name", "{kind: svc, name: db}", verdict{}},
+		{"by a short name, and does not exist", "{kind: deploy, name: dc}", verdict{failure: "there is no Deployment dc in namespace shop"}},
 		{"exists in another group and namespace", "{kind: Deployment, namespace: bank, name: till}", verdict{}},
 		{"exists in no namespace", `{kind: Namespace, name: shop, expect: ["object.metadata.labels.team == 'a'"]}`, verdict{}},
 		{"does not exist", "{kind: Service, name: dc}", verdict{failure: "there is no Service dc in namespace shop"}},
@@ -57,8 +61,8 @@ func TestObject(t *testing.T) {
 		{"none of them", "{kind: ConfigMap, absent: true}", verdict{}},
 		{"some of them", "{kind: Service, selector: tier=back, absent: true}", verdict{failure: "is there, want none"}},
 		{"in words, with what was seen", `{kind: Service, selector: tier=back, expect: ["objects.size() == 3"]}`, verdict{failure: "the number of services = 2, want 3"}},
-		{"a kind that the cluster does not have", "{kind: Gateway, name: a}", verdict{failure: "there is no Gateway a in namespace shop: the cluster does not have this kind"}},
-		{"none of a kind that the cluster does not have", "{kind: Gateway, name: a, absent: true}", verdict{}},
+		{"a kind that the cluster does not have", "{kind: Gateway, apiVersion: gateway.networking.k8s.io/v1, name: a}", verdict{failure: "there is no Gateway a in namespace shop: the cluster does not have this kind"}},
+		{"none of a kind that the cluster does not have", "{kind: Gateway, apiVersion: gateway.networking.k8s.io/v1, name: a, absent: true}", verdict{}},
 		{"a kind of another version", "{kind: Deployment, apiVersion: apps/v9, name: a}", verdict{failure: "the cluster does not have this kind"}},
 	}
 	for _, tt := range tests {

@@ -60,10 +60,11 @@ func (unchangedKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 			problems = append(problems, n.Field("except").Problem("expected fields that count, such as spec.replicas, found %q", path))
 		}
 	}
-	out := unchanged{except: p.Except}
+	out := unchanged{except: p.Except, at: n.Field("of")}
 	for _, ref := range p.Of {
 		one := selection{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
 		problems = append(problems, one.compile(s, n.Field("of"))...)
+		one.Kind = strings.ToLower(one.Kind) // as in deployment/web
 		out.of = append(out.of, one)
 	}
 	return out, problems
@@ -72,6 +73,7 @@ func (unchangedKind) Compile(s Scope, n lab.Node) (Check, lab.Problems) {
 type unchanged struct {
 	of     []selection
 	except []string
+	at     lab.Node
 }
 
 func (unchanged) Changes() bool { return false }
@@ -105,7 +107,7 @@ func (u unchanged) compare(ctx context.Context, c *Cluster, of *selection) error
 		return fmt.Errorf("finding kind %s on the cluster: %w", of.Kind, err)
 	}
 	if m == nil {
-		return fmt.Errorf("the cluster has no kind %s", of.Kind)
+		return lab.Problems{u.at.Problem("expected kinds that the cluster has, found %q", of.Kind)}
 	}
 	ns, title := of.Namespace, of.Kind+"/"+of.Name
 	if m.Scope.Name() == meta.RESTScopeNameRoot {

@@ -95,7 +95,7 @@ func TestUnchanged(t *testing.T) {
 		{"placed, and changed", "[pod/web]", sealed("", nil), sealed("n1", map[string]string{"a": "b"}), verdict{failure: "pod/web was changed: metadata"}},
 		{"moved", "[pod/web]", sealed("n1", nil), sealed("n2", nil), verdict{failure: "pod/web was changed: spec.nodeName = n2, want n1 as it was"}},
 		{"not recorded", "[deployment/web]", settings("blue"), web(nil), verdict{unknown: "the baseline does not hold deployment/web"}},
-		{"no such kind", "[gadget/web]", web(nil), web(nil), verdict{unknown: "the cluster has no kind gadget"}},
+		{"no such kind", "[gadget/web]", web(nil), web(nil), verdict{unknown: `expected kinds that the cluster has, found "gadget"`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,8 +42,9 @@ type Grader struct {
 }
 
 // Run grades the tasks named, or all. A task whose After has not passed is
-// blocked; the tasks it waits for are graded too. The error is a bad lab or a
-// task that does not exist; trouble with the cluster is in the report.
+// blocked; the tasks it waits for are graded too. The error is a bad lab, also
+// one that asks for what the cluster does not know, or a task that does not
+// exist; trouble with the cluster is in the report.
 func (g *Grader) Run(ctx context.Context, l *lab.Lab, tasks ...string) (report.Report, error) {
 	p, err := g.Compile(l)
 	if err != nil {
@@ -64,6 +65,13 @@ func (g *Grader) Grade(ctx context.Context, p *Plan, tasks ...string) (report.Re
 		units[i] = &unit{part: chosen, changes: chosen.changes()}
 	}
 	g.work(ctx, units)
+	var bad lab.Problems
+	for _, u := range units {
+		bad = append(bad, u.bad...)
+	}
+	if len(bad) > 0 {
+		return report.Report{}, bad
+	}
 	graded, safeguards := []report.Task{}, []report.Task(nil)
 	for _, u := range units {
 		if u.safeguard {
@@ -78,7 +86,8 @@ func (g *Grader) Grade(ctx context.Context, p *Plan, tasks ...string) (report.Re
 // unit is a task, or a safeguard, on its way to a verdict.
 type unit struct {
 	part
-	changes bool // one of the checks changes the cluster
+	changes bool         // one of the checks changes the cluster
+	bad     lab.Problems // what only a cluster could tell is wrong with the lab
 }
 
 // work decides all units: in each round those whose turn it is, together. What
@@ -153,6 +162,7 @@ func (g *Grader) decide(ctx context.Context, u *unit) {
 		if err == nil {
 			continue
 		}
+		u.bad, _ = errors.AsType[lab.Problems](err)
 		u.task.Verdict, u.task.Findings = verdict(c.kind, err)
 		return
 	}

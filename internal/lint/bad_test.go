@@ -73,7 +73,7 @@ func badLabs() []badLab {
 		{"host", "the cluster's administrator", []change{{"mistakes/a.yaml", "", "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: x}\nroleRef: {name: cluster-admin, kind: ClusterRole}\n"}}, []string{"mistakes/a.yaml:4:10 cluster-admin reaches beyond the lab"}},
 		{"old-api", "of extensions", []change{{"setup/bakery.yaml", "apps/v1", "extensions/v1beta1"}}, []string{"setup/bakery.yaml:1:13 Deployment of extensions/v1beta1 is of an older Kubernetes"}},
 		{"old-api", "Endpoints", []change{{"solutions/one.yaml", "kind: Service", "kind: Endpoints"}}, []string{"solutions/one.yaml:2:7 Endpoints of v1 is of an older Kubernetes"}},
-		{"old-api", "in a check", check("    - object: {kind: PodSecurityPolicy, name: bread}"), []string{"lab.yaml:21:22 PodSecurityPolicy of policy/v1beta1 is of an older Kubernetes"}},
+		{"old-api", "in a check", check("    - object: {kind: PodSecurityPolicy, apiVersion: policy/v1beta1, name: bread}"), []string{"lab.yaml:21:53 PodSecurityPolicy of policy/v1beta1 is of an older Kubernetes"}},
 		{"grace", "none", []change{{"setup/bakery.yaml", "      terminationGracePeriodSeconds: 1\n", ""}}, []string{"setup/bakery.yaml:9:7 pods that ignore SIGTERM take 30 s to go"}},
 		{"grace", "long", []change{{"setup/bakery.yaml", "Seconds: 1", "Seconds: 60"}}, []string{"setup/bakery.yaml:9:38 pods that may take 60 s to go"}},
 		{"story-task", "untold", []change{{"README.md", "**shape**", "**form**"}}, []string{"lab.yaml:17:11 README.md does not name the task shape"}},
