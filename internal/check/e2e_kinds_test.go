@@ -119,13 +119,15 @@ func TestKindsOnACluster(t *testing.T) {
 		},
 		{"object, its pods", "object: {kind: Pod, selector: app=web, expect: [\"owner(object, 'ReplicaSet').startsWith('web-')\"]}", "object: {kind: Pod, selector: app=web, expect: [\"objects.all(p, p.spec.containers.all(c, c.image == 'nginx'))\"]}", "spec.containers[main].image = registry.k8s.io/pause:3.10, want nginx"},
 		{"object, without a namespace", "object: {kind: Node, any: true, expect: [\"'node-role.kubernetes.io/control-plane' in object.metadata.labels && ready(object)\"]}", "object: {kind: Node, any: true, expect: [\"object.spec.?unschedulable.orValue(false)\"]}", "spec.unschedulable = false, want true"},
-		{"object, of no kind", "object: {kind: Gadget, name: a, absent: true}", "object: {kind: Gadget, name: a}", "the cluster does not have this kind"},
+		{"object, by a short name", "object: {kind: deploy, name: web}", "object: {kind: svc, name: nothing}", "there is no Service nothing in namespace kinds-e2e"},
+		{"object, of no kind", "object: {kind: Gadget, apiVersion: example.org/v1, name: a, absent: true}", "object: {kind: Gadget, apiVersion: example.org/v1, name: a}", "the cluster does not have this kind"},
 		{"rollout", "rollout: {of: deployment/web, replicas: 1}", "rollout: {of: deployment/web, replicas: 2}", "deployment/web asks for 1 replicas, want 2"},
 		{"rollout to zero", "rollout: {of: deployment/old, replicas: 0}", "rollout: {of: deployment/old}", "deployment/old asks for 0 replicas, want 1"},
 		{
 			"can", "can: {subjects: {bot: {serviceAccount: bot}}, actions: {read: {verb: list, resource: pods}, nodes: {verb: list, resource: nodes}}, expect: \"from read nodes\\nbot allow deny\"}",
 			"can: {subjects: {bot: {serviceAccount: bot}}, actions: {read: {verb: list, resource: deployments}}, expect: \"from read\\nbot deny\"}", "bot is still allowed to list deployments in namespace kinds-e2e",
 		},
+		{"can, by the singular", "can: {subjects: {bot: {serviceAccount: bot}}, actions: {read: {verb: list, resource: pod}}, expect: \"from read\\nbot allow\"}", "can: {subjects: {bot: {serviceAccount: bot}}, actions: {read: {verb: list, resource: deploy}}, expect: \"from read\\nbot deny\"}", "bot is still allowed to list deployments in namespace kinds-e2e"},
 		{"can, nobody", "can: {subjects: {nobody: {user: nobody}}, actions: {read: {verb: list, resource: pods, namespace: '*'}}, expect: \"from read\\nnobody deny\"}", "can: {subjects: {ghost: {serviceAccount: ghost}}, actions: {read: {verb: list, resource: pods}}, expect: \"from read\\nghost deny\"}", "there is no ServiceAccount ghost in namespace kinds-e2e"},
 		{
 			"admit", "admit: {object: {apiVersion: v1, kind: Pod, metadata: {name: sneaky}, spec: {hostNetwork: true, containers: [{name: a, image: a}]}}, admitted: false, reason: violates PodSecurity}",

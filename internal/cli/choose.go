@@ -18,32 +18,6 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/stage"
 )
 
-// findLab returns the lab a learner means: by its full name, or by its short one where only one lab has it.
-func findLab(labs []*lab.Lab, name string) (*lab.Lab, error) {
-	var short []*lab.Lab
-	names := make([]string, 0, 2*len(labs))
-	for _, l := range labs {
-		if l.Name == name {
-			return l, nil
-		}
-		if l.ID == name {
-			short = append(short, l)
-		}
-		names = append(names, l.Name, l.ID)
-	}
-	switch len(short) {
-	case 0:
-		return nil, unknown("lab", name, names, "see all labs: kindlab list")
-	case 1:
-		return short[0], nil
-	}
-	full := make([]string, len(short))
-	for i, l := range short {
-		full[i] = l.Name
-	}
-	return nil, remedy.New(usageErrorf("several labs are called %q", name), "say which one: "+strings.Join(full, " or "))
-}
-
 // namedLab returns the lab that a learner means: one of the catalogue, one in a folder, or one that was started from a
 // folder, which goes on being known by its name.
 func (d *deps) namedLab(name string) (*lab.Lab, error) {
@@ -57,11 +31,11 @@ func (d *deps) namedLab(name string) (*lab.Lab, error) {
 	if folder := s.Folders[name]; folder != "" {
 		return lab.LoadDir(folder)
 	}
-	labs, err := d.labs()
+	labs, err := d.readCatalogue()
 	if err != nil {
 		return nil, err
 	}
-	l, unknown := findLab(labs, name)
+	l, unknown := labs.find(name)
 	if unknown == nil {
 		return l, nil
 	}
@@ -152,11 +126,14 @@ func (d *deps) startedLab(name string, place journal.Place) (*lab.Lab, journal.P
 		l, err := lab.LoadDir(folder)
 		return l, place, err
 	}
-	labs, err := d.labs()
+	labs, err := d.readCatalogue()
 	if err != nil {
 		return nil, place, err
 	}
-	l, err := findLab(labs, name)
+	l, err := labs.find(name)
+	if _, broken := errors.AsType[lab.Problems](err); broken {
+		return nil, place, err
+	}
 	if err != nil {
 		// Not the learner's typing: the catalogue has changed under the journal.
 		return nil, place, remedy.New(usageErrorf("the started lab %s is not among the labs", name),
@@ -167,12 +144,12 @@ func (d *deps) startedLab(name string, place journal.Place) (*lab.Lab, journal.P
 
 // completeLabs completes the name of one lab, with titles. It reads the catalogue and nothing else.
 func (d *deps) completeLabs(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	labs, err := d.labs()
+	labs, err := d.catalogue()
 	if err != nil || len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
-	for _, l := range labs {
+	for _, l := range labs.labs {
 		names = append(names, cobra.CompletionWithDesc(l.Name, l.Title))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

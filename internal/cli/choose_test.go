@@ -15,6 +15,11 @@ func TestFindLab(t *testing.T) {
 		{Name: "dns/names", ID: "names"},
 		{Name: "services/clusterip", ID: "clusterip"},
 		{Name: "services/names", ID: "names"},
+		{Name: "services/twice", ID: "twice"},
+	}
+	broken := map[string]lab.Problems{
+		"dns/broken": {{File: "dns/broken/lab.yaml", Line: 1, Column: 1, Text: "a tab"}},
+		"dns/twice":  {{File: "dns/twice/lab.yaml", Text: "empty"}},
 	}
 	for name, tc := range map[string]struct{ found, err, hint string }{
 		"services/clusterip": {found: "services/clusterip"},
@@ -23,12 +28,15 @@ func TestFindLab(t *testing.T) {
 		"names":              {err: `several labs are called "names"`, hint: "dns/names or services/names"},
 		"clusterpi":          {err: `unknown lab "clusterpi"`, hint: "did you mean clusterip?"},
 		"service/clusterip":  {err: `unknown lab "service/clusterip"`, hint: "did you mean services/clusterip?"},
+		"broken":             {err: "dns/broken/lab.yaml:1:1: a tab"},
+		"dns/broken":         {err: "dns/broken/lab.yaml:1:1: a tab"},
+		"twice":              {err: `several labs are called "twice"`, hint: "dns/twice or services/twice"},
 		"helm":               {err: `unknown lab "helm"`, hint: "kindlab list"},
 		"":                   {err: `unknown lab ""`, hint: "kindlab list"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := findLab(labs, name)
+			l, err := (&catalogue{labs: labs, broken: broken}).find(name)
 			if tc.err == "" {
 				if err != nil || l.Name != tc.found {
 					t.Fatalf("found %v, %v; want %s", l, err, tc.found)

@@ -12,7 +12,6 @@ import (
 	"github.com/kindlab-dev/kindlab/internal/cluster"
 	"github.com/kindlab-dev/kindlab/internal/engine"
 	"github.com/kindlab-dev/kindlab/internal/journal"
-	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/nodeimage"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
 	"github.com/kindlab-dev/kindlab/internal/term"
@@ -76,15 +75,6 @@ func (d *deps) labFiles() (fs.FS, error) {
 		return nil, usageErrorf("reading the labs: %s is not a folder", d.labsDir)
 	}
 	return os.DirFS(d.labsDir), nil
-}
-
-// labs are all labs, by name.
-func (d *deps) labs() ([]*lab.Lab, error) {
-	files, err := d.labFiles()
-	if err != nil {
-		return nil, err
-	}
-	return lab.Catalogue(files)
 }
 
 // engine finds the container engine and makes it the one that kind runs.

@@ -40,9 +40,14 @@ type listed struct {
 }
 
 func (o *listOptions) run(d *deps) error {
-	labs, err := d.labs()
+	catalogue, err := d.readCatalogue()
 	if err != nil {
 		return err
+	}
+	labs := catalogue.labs
+	if len(labs) == 0 && len(catalogue.broken) == 0 {
+		d.io.Sayf("There is no lab in %s: a lab is a folder TOPIC/NAME with a lab.yaml. Begin one: kindlab --labs %s new TOPIC/NAME",
+			d.labsDir, d.labsDir)
 	}
 	s, err := d.journal.Read()
 	if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -33,11 +34,12 @@ already is never overwritten.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(_ *cobra.Command, args []string) error { return o.run(d, args[0]) },
 	}
-	cmd.Flags().StringVar(&o.dir, "dir", ".", "Folder to make TOPIC/NAME in")
+	cmd.Flags().StringVar(&o.dir, "dir", "", "Folder to make TOPIC/NAME in; the one of --labs, or this one")
 	return cmd
 }
 
 func (o *newOptions) run(d *deps, name string) error {
+	o.dir = cmp.Or(o.dir, d.labsDir, ".")
 	topic, id, ok := strings.Cut(name, "/")
 	form, _ := lab.FormOf("label")
 	for _, word := range []string{topic, id} {

@@ -137,11 +137,11 @@ func (d *deps) chosenLab(name string) (l *lab.Lab, folder string, err error) {
 		}
 		return l, l.Folder, nil
 	}
-	labs, err := d.labs()
+	labs, err := d.readCatalogue()
 	if err != nil {
 		return nil, "", err
 	}
-	if l, err = findLab(labs, name); err != nil {
+	if l, err = labs.find(name); err != nil {
 		return nil, "", err
 	}
 	files, err := d.labFiles()

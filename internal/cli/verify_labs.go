@@ -68,7 +68,7 @@ func (o *verifyOptions) named(all []*lab.Lab, name string) (*lab.Lab, error) {
 	if isPath(name) {
 		return lab.LoadDir(name, check.Builtin())
 	}
-	return findLab(all, name)
+	return (&catalogue{labs: all}).find(name)
 }
 
 // changedLabs asks git which files differ from a revision, new ones included.

@@ -28,7 +28,7 @@ func (l *Lab) checkHead(root Node) Problems {
 	for i, n := range spec.list("namespaces") {
 		text, _ := n.Text()
 		switch {
-		case strings.HasPrefix(text, "kube-") || text == "default" || text == "kindlab-system":
+		case Reserved(text):
 			problems = append(problems, n.Problem("a lab cannot own the namespace %s", text))
 		case i < len(l.Namespaces) && slices.Contains(l.Namespaces[:i], text):
 			problems = append(problems, n.Problem("namespace %s is there twice", text))
@@ -38,6 +38,13 @@ func (l *Lab) checkHead(root Node) Problems {
 		problems = append(problems, checkParams(params)...)
 	}
 	return problems
+}
+
+// Reserved tells whether a namespace is the cluster's own, or one that kindlab made for it: no lab gets one, and no
+// reset removes one.
+func Reserved(namespace string) bool {
+	return strings.HasPrefix(namespace, "kube-") || namespace == "default" ||
+		namespace == "local-path-storage" || namespace == "kindlab" || strings.HasPrefix(namespace, "kindlab-")
 }
 
 // checkTasks validates ids and the references between tasks.

@@ -21,7 +21,8 @@ type Validator interface {
 
 // Catalogue reads every lab.yaml of fsys, sorted by name. It looks at no other
 // file and at no check's parameters, because listing must be instant; Load does.
-// In the labs' texts <NAME> stands for what is not drawn yet.
+// In the labs' texts <NAME> stands for what is not drawn yet. The error is a Problems with the faults of the labs that
+// cannot be read, beside which the others are returned.
 func Catalogue(fsys fs.FS) ([]*Lab, error) {
 	names, err := fs.Glob(fsys, "*/*/lab.yaml")
 	if err != nil {
@@ -34,7 +35,9 @@ func Catalogue(fsys fs.FS) ([]*Lab, error) {
 		_, found := l.parse(nil)
 		l.Values = nil
 		problems = append(problems, found...)
-		labs = append(labs, l)
+		if found == nil {
+			labs = append(labs, l)
+		}
 	}
 	return labs, problems.err()
 }

@@ -132,6 +132,8 @@ func TestLoadReportsProblemsAtTheirPlace(t *testing.T) {
 		{"too long", edit("minutes: 5", "minutes: 500"), "lab.yaml:7:12: expected minutes from 1 to 120, found 500"},
 		{"unknown level", edit("level: beginner", "level: easy"), `lab.yaml:6:10: expected one of beginner, intermediate, advanced, found "easy"`},
 		{"foreign namespace", edit("[shop]", "[shop, kube-system]"), "lab.yaml:8:22: a lab cannot own the namespace kube-system"},
+		{"foreign namespace of the storage", edit("[shop]", "[shop, local-path-storage]"), "lab.yaml:8:22: a lab cannot own the namespace local-path-storage"},
+		{"foreign namespace of kindlab", edit("[shop]", "[shop, kindlab]"), "lab.yaml:8:22: a lab cannot own the namespace kindlab"},
 		{"bad object", edit("deployment/web", "web"), `lab.yaml:9:33: expected an object such as deployment/web or shop/deployment/web, found "web"`},
 		{"check with two kinds", edit("look: {at: web}", "{look: {}, see: {}}"), "lab.yaml:15:7: expected a map with one key, the kind of the check"},
 		{"task twice", edit("name: second", "name: first"), "lab.yaml:16:11: task \"first\" is there twice\n" +

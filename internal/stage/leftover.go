@@ -80,7 +80,7 @@ func byServers(l *lab.Lab, gvr schema.GroupVersionResource, u *unstructured.Unst
 	text := func(path ...string) string { s, _, _ := unstructured.NestedString(u.Object, path...); return s }
 	switch gvr.Resource {
 	case "namespaces":
-		return reserved(u.GetName()) || u.GetLabels()[labLabel] != ""
+		return lab.Reserved(u.GetName()) || u.GetLabels()[labLabel] != ""
 	case "persistentvolumes":
 		// Its provisioner removes it when its claim is gone, unless it is told to retain it.
 		return u.GetAnnotations()["pv.kubernetes.io/provisioned-by"] != "" &&

@@ -34,15 +34,10 @@ func managed() map[string]string { return map[string]string{"app.kubernetes.io/m
 
 func labelValue(l *lab.Lab) string { return l.Topic + "." + l.ID }
 
-// reserved namespaces are Kubernetes' and kindlab's own; no lab gets one, and no reset removes one.
-func reserved(ns string) bool {
-	return ns == metav1.NamespaceDefault || strings.HasPrefix(ns, "kube-") || strings.HasPrefix(ns, "kindlab-")
-}
-
 // owned fails when a namespace of the lab is somebody else's.
 func owned(ctx context.Context, c *check.Cluster, l *lab.Lab) error {
 	for _, name := range l.Namespaces {
-		if reserved(name) {
+		if lab.Reserved(name) {
 			return fmt.Errorf("%w: %s is reserved", ErrNotOurs, name)
 		}
 		ns, err := c.Kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
