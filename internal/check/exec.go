@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,13 +169,16 @@ func containerOf(p *corev1.Pod, name string) (string, error) {
 	if name == "" {
 		return p.Spec.Containers[0].Name, nil
 	}
-	for _, c := range p.Spec.Containers {
+	var names []string
+	for _, c := range slices.Concat(p.Spec.Containers, p.Spec.InitContainers) {
 		if c.Name == name {
 			return name, nil
 		}
+		names = append(names, c.Name)
 	}
 	return "", &Failure{
-		Is: fmt.Sprintf("pod %s has no container %s", p.Name, name), Want: "one of that name",
+		Is:   fmt.Sprintf("pod %s has no container %s, only %s", p.Name, name, strings.Join(names, ", ")),
+		Want: "one of that name",
 		Look: fmt.Sprintf("kubectl -n %s describe pod %s", p.Namespace, p.Name),
 	}
 }

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kindlab-dev/kindlab/internal/journal"
+	"github.com/kindlab-dev/kindlab/internal/lab"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
 )
 
@@ -41,6 +43,13 @@ func (o *answerOptions) run(ctx context.Context, d *deps, args []string) error {
 	if err := needTask(l, task); err != nil {
 		return err
 	}
+	if asking := askingTasks(l); !slices.Contains(asking, task) {
+		hint := "do what it says, then: kindlab check " + task
+		if len(asking) > 0 {
+			hint = "the tasks that ask something: " + strings.Join(asking, ", ")
+		}
+		return remedy.New(usageErrorf("task %s asks for no answer", task), hint)
+	}
 	answer := strings.TrimSpace(strings.Join(args[1:], " "))
 	if answer == "" {
 		return remedy.New(usageErrorf("the answer to %s is empty", task), "say what you found: kindlab answer "+task+" WORDS")
@@ -53,4 +62,27 @@ func (o *answerOptions) run(ctx context.Context, d *deps, args []string) error {
 	}
 	d.io.Sayf("Kept. Next: kindlab check %s", task)
 	return nil
+}
+
+// askingTasks are the tasks with a check that reads what the learner wrote, alone or within another check.
+func askingTasks(l *lab.Lab) []string {
+	var asking []string
+	for _, t := range l.Tasks {
+		if slices.ContainsFunc(t.Checks, asks) {
+			asking = append(asking, t.ID)
+		}
+	}
+	return asking
+}
+
+func asks(c lab.Check) bool {
+	if c.Kind == "answer" {
+		return true
+	}
+	nested := c.Params // of all, any and none: a list, or a map with one
+	if nested.IsMap() {
+		nested = nested.Field("checks")
+	}
+	var checks []lab.Check
+	return nested.Decode(&checks) == nil && slices.ContainsFunc(checks, asks)
 }

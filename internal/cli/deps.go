@@ -44,7 +44,7 @@ func newDeps(io *term.IO, build Build) (*deps, error) {
 	}
 	return &deps{
 		io: io, version: build.Version, grader: build.Grader, stateDir: state, cacheDir: cache, labsDir: io.Getenv("KINDLAB_LABS"),
-		journal: journal.Open(state), now: time.Now,
+		journal: journal.Open(state, func(text string) { io.Sayf("%s", text) }), now: time.Now,
 		random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), //nolint:gosec // values for exercises, not secrets
 	}, nil
 }

@@ -29,7 +29,7 @@ func watching(t *testing.T, o *term.IO) (*watcher, *bytes.Buffer, *bytes.Buffer)
 		o.Out = &out
 	}
 	o.Err = &talk
-	d := &deps{io: o, journal: journal.Open(t.TempDir()), now: time.Now}
+	d := &deps{io: o, journal: journal.Open(t.TempDir(), nil), now: time.Now}
 	w := &watcher{deps: d, whole: true, passed: map[string]bool{}}
 	w.show = (&watchOptions{output: report.Human}).show(d, shopLab())
 	return w, &out, &talk
@@ -123,7 +123,7 @@ func TestWatchInAPipe(t *testing.T) {
 	}
 	// -o json is for programs, also on a terminal.
 	var objects bytes.Buffer
-	d := &deps{io: &term.IO{Out: &objects, OutView: term.View{Terminal: true, Width: 80}}, journal: journal.Open(t.TempDir()), now: time.Now}
+	d := &deps{io: &term.IO{Out: &objects, OutView: term.View{Terminal: true, Width: 80}}, journal: journal.Open(t.TempDir(), nil), now: time.Now}
 	show := (&watchOptions{output: report.JSON}).show(d, shopLab())
 	if err := show.change(report.Change{Time: at, Report: graded(report.Passed, report.Passed), Done: true}); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ func TestJournalKeepsWhatItIsTold(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "deep", "state")
 	home := Place{Name: "kindlab"}
-	err := Open(dir).Update(func(s *State) error {
+	err := Open(dir, nil).Update(func(s *State) error {
 		s.Engines["kindlab"] = "podman"
 		s.Start(home, "services/clusterip", noon())
 		s.NextHint("services/clusterip", "reach", 3)
@@ -31,7 +31,7 @@ func TestJournalKeepsWhatItIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Open(dir).Read()
+	got, err := Open(dir, nil).Read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestJournalKeepsWhatItIsTold(t *testing.T) {
 func TestReadOfNothing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "none")
-	s, err := Open(dir).Read()
+	s, err := Open(dir, nil).Read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,15 +87,51 @@ func TestReadErrorsCarryARemedy(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "journal.json"), []byte(tc.content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Open(dir).Read()
+			_, err := Open(dir, nil).Read()
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("error = %v, want one with %q", err, tc.want)
 			}
 			if !strings.Contains(remedy.Of(err), "move that file away") {
 				t.Errorf("remedy = %q", remedy.Of(err))
 			}
-			if err := Open(dir).Update(func(*State) error { return nil }); err == nil {
+			if err := Open(dir, nil).Update(func(*State) error { return nil }); err == nil {
 				t.Error("an update overwrote a journal it could not read")
+			}
+		})
+	}
+}
+
+// A disk that was full, or a machine that went hard, may leave a file empty or cut: the second copy has all.
+func TestADamagedJournalIsRecovered(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{"empty": "", "cut": `{"version": 1, "pla`, "something else": "<html>"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, home := t.TempDir(), Place{Name: "kindlab"}
+			write := func(lab string) {
+				t.Helper()
+				if err := Open(dir, nil).Update(func(s *State) error { s.Start(home, lab, noon()); return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write("services/clusterip")
+			if err := os.WriteFile(filepath.Join(dir, "journal.json"), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var said []string
+			j := Open(dir, func(text string) { said = append(said, text) })
+			for range 2 {
+				if s, err := j.Read(); err != nil || s.Current(home) != "services/clusterip" {
+					t.Errorf("under way is %q, %v", s.Current(home), err)
+				}
+			}
+			if len(said) != 1 || !strings.Contains(said[0], "journal.json is damaged") {
+				t.Errorf("said %q", said)
+			}
+			write("dns/names") // which mends it
+			said = nil
+			if s, err := Open(dir, func(text string) { said = append(said, text) }).Read(); err != nil || s.Current(home) != "dns/names" || said != nil {
+				t.Errorf("after an update: %q, %v, said %q", s.Current(home), err, said)
 			}
 		})
 	}
@@ -103,7 +139,7 @@ func TestReadErrorsCarryARemedy(t *testing.T) {
 
 func TestUpdateThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
-	j := Open(t.TempDir())
+	j := Open(t.TempDir(), nil)
 	refused := errors.New("refused")
 	err := j.Update(func(s *State) error {
 		s.Start(Place{Name: "kindlab"}, "a/b", noon())
@@ -128,7 +164,7 @@ func TestConcurrentUpdatesAreAllKept(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range writers {
 		group.Go(func() {
-			if err := Open(dir).Update(func(s *State) error {
+			if err := Open(dir, nil).Update(func(s *State) error {
 				s.Record(fmt.Sprintf("lab/%d", i), Result{}, true)
 				return nil
 			}); err != nil {
@@ -137,7 +173,7 @@ func TestConcurrentUpdatesAreAllKept(t *testing.T) {
 		})
 	}
 	group.Wait()
-	s, err := Open(dir).Read()
+	s, err := Open(dir, nil).Read()
 	if err != nil {
 		t.Fatal(err)
 	}
