@@ -18,6 +18,8 @@ const clusterLabel = "io.x-k8s.kind.cluster"
 type container struct {
 	id, name string
 	running  bool
+	paused   bool // its processes are frozen
+	stopping bool // the engine began to stop it, and was ended before it had
 }
 
 // containers lists the node containers of any kind cluster with this name, sorted by node name.
@@ -38,8 +40,13 @@ func parseContainers(out string) []container {
 			continue
 		}
 		// Of the engines only docker and podman have a state field; "Up 3 minutes" is common to all.
-		running := strings.HasPrefix(fields[2], "Up") && !strings.Contains(fields[2], "Paused")
-		boxes = append(boxes, container{id: fields[0], name: fields[1], running: running})
+		status := fields[2]
+		paused := strings.Contains(status, "Paused")
+		boxes = append(boxes, container{
+			id: fields[0], name: fields[1], paused: paused,
+			running:  strings.HasPrefix(status, "Up") && !paused,
+			stopping: strings.HasPrefix(status, "Stopping"),
+		})
 	}
 	slices.SortFunc(boxes, func(a, b container) int { return cmp.Compare(a.name, b.name) })
 	return boxes
@@ -88,6 +95,20 @@ func (f found) missing() []string {
 	return gone
 }
 
+// lost is the error of a cluster one of whose nodes was removed: what went with it, and what going on costs.
+func (f found) lost() error {
+	gone := f.missing()
+	if len(gone) == 0 {
+		return nil
+	}
+	with := "the volumes on it are lost, and its pods start on other nodes while the control plane runs"
+	if gone[0] == nodeNames(f.name, 1)[0] {
+		with = "every object of the cluster is lost with it"
+	}
+	return remedy.New(fmt.Errorf("cluster %q has lost its node %s: %s", f.name, gone[0], with),
+		fmt.Sprintf("begin again: kindlab down --name %s removes what is left of it, objects and volumes too", f.name))
+}
+
 func (f found) stopped() []string {
 	var names []string
 	for _, box := range f.containers {
@@ -96,22 +117,6 @@ func (f found) stopped() []string {
 		}
 	}
 	return names
-}
-
-// alive returns an error when a node has ended and the engine takes it for running. An engine learns of the end from a
-// monitor process beside the container; where both were killed it never does, and can neither stop nor start the node.
-// A cluster that answers is not looked into.
-func (m *Manager) alive(ctx context.Context, f found) error {
-	if m.cluster(f.name).reachAs(ctx, f.state.KubeSystemUID) == nil {
-		return nil
-	}
-	for _, box := range f.containers {
-		if _, err := m.engine.Run(ctx, "exec", box.name, "true"); err != nil && ctx.Err() == nil {
-			return remedy.New(fmt.Errorf("node %s has ended, and %s takes it for running: %w", box.name, m.engine.Name(), err),
-				"begin again: kindlab down --name "+f.name)
-		}
-	}
-	return nil
 }
 
 // beingStarted reports whether some process is starting a node container of the cluster: kind hands the engine's `run`

@@ -76,8 +76,8 @@ func (m *Manager) Open(ctx context.Context, name string) (*Cluster, error) {
 		return nil, remedy.New(fmt.Errorf("cluster %q is not ready: a run of up is at work on it or was interrupted", name),
 			"wait for it, or finish it: "+upCommand(name))
 	}
-	if gone := f.missing(); len(gone) > 0 {
-		return nil, remedy.New(fmt.Errorf("cluster %q has lost its node %s", name, gone[0]), "begin again: kindlab down --name "+name)
+	if err := f.lost(); err != nil {
+		return nil, err
 	}
 	if stopped := f.stopped(); len(stopped) > 0 {
 		return nil, remedy.New(fmt.Errorf("cluster %q is stopped (%d of %d nodes)", name, len(stopped), len(f.containers)), up)
@@ -86,9 +86,6 @@ func (m *Manager) Open(ctx context.Context, name string) (*Cluster, error) {
 	if err := c.reach(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
-		}
-		if dead := m.alive(ctx, f); dead != nil {
-			return nil, dead
 		}
 		return nil, remedy.New(err, "look at its parts with `kindlab status`, or "+up)
 	}

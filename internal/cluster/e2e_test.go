@@ -25,6 +25,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kindlab-dev/kindlab/internal/engine"
 	"github.com/kindlab-dev/kindlab/internal/remedy"
@@ -374,6 +375,7 @@ func TestClusterSurvivesKill(t *testing.T) {
 		t.Errorf("volumes of the killed runs were left: %q, %v", volumes, err)
 	}
 	if m.engine.Name() == "podman" {
+		work := leaveWork(t, c)
 		killUnnoticed(t, m, name+"-control-plane")
 		// The kernel takes a moment to end all that ran in it.
 		gone := until(t.Context(), "the API server is gone", func() error {
@@ -385,15 +387,81 @@ func TestClusterSurvivesKill(t *testing.T) {
 		if gone != nil {
 			t.Fatal(gone)
 		}
-		_, err := m.Up(t.Context(), Options{Name: name})
-		if err == nil || !strings.Contains(err.Error(), "has ended, and podman takes it for running") || !strings.Contains(remedy.Of(err), "kindlab down") {
-			t.Errorf("up of a node that was killed unnoticed: %v (%s)", err, remedy.Of(err))
+		comesBack(t, m, name, "killed with its monitor", work)
+		if _, err := m.engine.Run(t.Context(), "pause", name+"-control-plane"); err != nil {
+			t.Fatal(err)
 		}
+		comesBack(t, m, name, "paused", work)
+		interruptStop(t, m, name+"-control-plane")
+		comesBack(t, m, name, "half stopped", work)
 	}
 	if _, err := m.Down(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	nothingLeft(t, m, name)
+}
+
+// leaveWork puts something of the learner's on the cluster, and returns its UID.
+func leaveWork(t *testing.T, c *Cluster) types.UID {
+	t.Helper()
+	kube, err := c.kube()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := kube.CoreV1().ConfigMaps("default").Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "work"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.UID
+}
+
+// comesBack brings a cluster up again after something was done to it, and looks whether the learner's work is there.
+// Until then, status has to name the way that works.
+func comesBack(t *testing.T, m *Manager, name, what string, work types.UID) {
+	t.Helper()
+	status, err := m.Status(t.Context(), name)
+	if err != nil {
+		t.Fatalf("%s: status: %v", what, err)
+	}
+	for _, f := range status.Findings {
+		if f.Level == Error && !strings.Contains(f.Remedy, "kindlab up") {
+			t.Errorf("%s: status finds %s, and names %q", what, f.What, f.Remedy)
+		}
+	}
+	if _, err := m.Open(t.Context(), name); err == nil || !strings.Contains(remedy.Of(err), "kindlab up") {
+		t.Errorf("%s: opening it: %v, and names %q", what, err, remedy.Of(err))
+	}
+	start := time.Now()
+	kube, err := up(t, m, name, 0).kube()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s: up took %s", what, time.Since(start))
+	got, err := kube.CoreV1().ConfigMaps("default").Get(t.Context(), "work", metav1.GetOptions{})
+	if err != nil || got.UID != work {
+		t.Errorf("%s: the work is %v, %v", what, got.UID, err)
+	}
+}
+
+// interruptStop kills the engine's command while it waits for a node to stop.
+func interruptStop(t *testing.T, m *Manager, node string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { _, err := m.engine.Run(ctx, "stop", "--time", "60", node); ended <- err }()
+	err := until(t.Context(), "the node is being stopped", func() error {
+		out, err := m.engine.Run(t.Context(), "ps", "--all", "--filter", "name="+node, "--format", "{{.Status}}")
+		if err == nil && !strings.HasPrefix(out, "Stopping") && !strings.HasPrefix(out, "Exited") {
+			err = errors.New(out)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-ended
 }
 
 // killUnnoticed kills a node and the process that would tell the engine of it.

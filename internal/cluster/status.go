@@ -50,8 +50,8 @@ func (m *Manager) Status(ctx context.Context, name string) (Status, error) {
 		return s, nil
 	}
 	again := "start it again: " + upCommand(name)
-	for _, gone := range f.missing() {
-		s.Findings = append(s.Findings, Finding{"containers", Error, "node " + gone + " was removed", "begin again: kindlab down --name " + name})
+	if err := f.lost(); err != nil {
+		s.Findings = append(s.Findings, Finding{"containers", Error, err.Error(), remedy.Of(err)})
 	}
 	if stopped := f.stopped(); len(stopped) > 0 {
 		s.Findings = append(s.Findings, Finding{"containers", Error, fmt.Sprintf("%d of %d nodes are stopped", len(stopped), len(s.Nodes)), again})

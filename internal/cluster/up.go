@@ -192,9 +192,12 @@ func (m *Manager) resume(ctx context.Context, o Options, f found) (*Cluster, err
 		return nil, remedy.New(fmt.Errorf("cluster %q has %d nodes, not %d", o.Name, f.state.Nodes, o.Nodes),
 			fmt.Sprintf("leave out --nodes, choose another --name, or begin again: kindlab down --name %s", o.Name))
 	}
-	if gone := f.missing(); len(gone) > 0 {
-		return nil, remedy.New(fmt.Errorf("cluster %q has lost its node %s", o.Name, gone[0]),
-			"begin again: kindlab down --name "+o.Name)
+	if err := f.lost(); err != nil {
+		return nil, err
+	}
+	f, err := m.revive(ctx, f)
+	if err != nil {
+		return nil, err
 	}
 	if stopped := f.stopped(); len(stopped) > 0 {
 		if err := m.start(ctx, f, stopped); err != nil {
@@ -206,12 +209,9 @@ func (m *Manager) resume(ctx context.Context, o Options, f found) (*Cluster, err
 			}
 		}
 	}
-	if err := m.alive(ctx, f); err != nil {
-		return nil, err
-	}
 	c, err := m.finish(ctx, o.Name, *f.state, resumeTimeout)
 	if err != nil {
-		return nil, remedy.New(err, "if it stays like this, begin again: kindlab down --name "+o.Name)
+		return nil, remedy.New(err, fmt.Sprintf("see which part is not well: kindlab status --name %s; then run the command again", o.Name))
 	}
 	return c, nil
 }
