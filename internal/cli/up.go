@@ -87,6 +87,9 @@ func (d *deps) consent(ctx context.Context, s *journal.State, place journal.Plac
 	if place.Context == "" || yes || s.Place == place {
 		return nil
 	}
+	if _, err := cluster.FindContext(place.Context); err != nil { // nothing to agree to
+		return err
+	}
 	agreed, err := d.io.Confirm(ctx, fmt.Sprintf("kindlab did not make the cluster of context %s. Labs create and delete namespaces there. Go on?", place.Context))
 	if err != nil && ctx.Err() != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -149,23 +150,43 @@ func (c *Cluster) LoadImageArchive(ctx context.Context, path string) error {
 	return nil
 }
 
+// FindContext returns the kubeconfig file, of the user's usual ones, that has the named context. Its error names the files
+// that cannot be read, for the context may stand in one of them.
+func FindContext(name string) (file string, err error) {
+	var unread []error
+	for _, file := range clientcmd.NewDefaultClientConfigLoadingRules().Precedence {
+		loaded, err := clientcmd.LoadFromFile(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			unread = append(unread, fmt.Errorf("reading the kubeconfig %s: %w", file, err))
+		case loaded.Contexts[name] != nil:
+			return file, nil
+		}
+	}
+	missing := fmt.Errorf("no kubeconfig has a context %q", name)
+	if len(unread) > 0 {
+		return "", remedy.New(fmt.Errorf("%w, as far as they can be read: %w", missing, errors.Join(unread...)),
+			"mend that file, or leave it out of KUBECONFIG")
+	}
+	return "", remedy.New(missing, "list them: kubectl config get-contexts")
+}
+
 // OpenContext opens an existing cluster through the named context of a kubeconfig file ("" for the user's usual ones).
 func OpenContext(ctx context.Context, kubeconfig, name string) (*Cluster, error) {
 	if kubeconfig == "" {
-		rules := clientcmd.NewDefaultClientConfigLoadingRules()
-		for _, file := range rules.Precedence {
-			if loaded, err := clientcmd.LoadFromFile(file); err == nil && loaded.Contexts[name] != nil {
-				kubeconfig = file
-				break
-			}
+		found, err := FindContext(name)
+		if err != nil {
+			return nil, err
 		}
+		kubeconfig = found
 	}
 	loaded, err := clientcmd.LoadFromFile(kubeconfig)
-	if kubeconfig == "" || (err == nil && loaded.Contexts[name] == nil) {
-		return nil, remedy.New(fmt.Errorf("no kubeconfig has a context %q", name), "list them: kubectl config get-contexts")
-	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig %s: %w", kubeconfig, err)
+	}
+	if loaded.Contexts[name] == nil {
+		return nil, remedy.New(fmt.Errorf("the kubeconfig %s has no context %q", kubeconfig, name), "list them: kubectl config get-contexts")
 	}
 	c := &Cluster{Name: name, Kubeconfig: kubeconfig, Context: name}
 	if err := c.reach(ctx); err != nil {
