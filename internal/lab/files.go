@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,8 +49,12 @@ func (l *Lab) readPlain(name string) ([]byte, error) {
 		return nil, errTooLarge
 	}
 	b, err := fs.ReadFile(l.fsys, path.Join(l.dir, name))
-	return []byte(l.moved.text(string(b))), err
+	return []byte(l.moved.text(string(unixLines(b)))), err
 }
+
+// unixLines is text with the line ends of Unix. A checkout on Windows has those of Windows, which YAML takes, and
+// shells and Markdown do not.
+func unixLines(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
 
 // read returns the text of a file with this attempt's values in it. Where none
 // are drawn yet, their names stand for them.

@@ -137,9 +137,15 @@ func (l *Lab) Hints(task string) ([]string, error) {
 }
 
 func tiers(text string) []string {
-	parts := strings.Split("\n"+strings.TrimSpace(text)+"\n", "\n---\n")
-	for i, p := range parts {
-		parts[i] = strings.TrimSpace(p)
+	var parts []string
+	var part strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.TrimRight(line, " \t\r\n") == "---" {
+			parts = append(parts, strings.TrimSpace(part.String()))
+			part.Reset()
+			continue
+		}
+		part.WriteString(line)
 	}
-	return parts
+	return append(parts, strings.TrimSpace(part.String()))
 }
