@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -72,7 +73,11 @@ func (o *checkOptions) run(ctx context.Context, d *deps) error {
 		Terminal: d.io.OutView.Terminal || o.chosen && o.output == report.Human,
 		Color:    d.io.OutView.Color, File: d.labFile(l),
 	}
-	if err := o.output.Write(d.io.Out, r, style); err != nil {
+	var text strings.Builder
+	if err := o.output.Write(&text, r, style); err != nil {
+		return err
+	}
+	if err := d.printGrade(o.output, text.String()); err != nil {
 		return err
 	}
 	if err := d.record(r, len(o.tasks) == 0); err != nil {
@@ -91,6 +96,14 @@ func (o *checkOptions) grade(ctx context.Context, d *deps, c *check.Cluster, l *
 	defer done()
 	grader := grade.Grader{Kinds: check.Builtin(), Cluster: c, Recognise: true}
 	return grader.Run(ctx, l, o.tasks...)
+}
+
+// printGrade folds what people read.
+func (d *deps) printGrade(format report.Format, text string) error {
+	if format == report.Human || format == report.Wide {
+		text = d.io.OutView.Fold(text)
+	}
+	return d.print(text)
 }
 
 // labFile is the file that a remark on a lab can point at, where the labs are in a folder.

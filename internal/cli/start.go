@@ -176,5 +176,5 @@ func (d *deps) printStart(l *lab.Lab, c *cluster.Cluster, place journal.Place) e
 	for _, line := range [][2]string{{"how far are you", "kindlab check"}, {"a nudge", "kindlab hint"}} {
 		fmt.Fprintf(&b, "  %-16s %s\n", line[0], view.Paint(term.Cyan, line[1]))
 	}
-	return d.print(b.String())
+	return d.print(view.Fold(b.String()))
 }

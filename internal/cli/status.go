@@ -119,7 +119,7 @@ func (d *deps) printFindings(findings []cluster.Finding) error {
 			fmt.Fprintf(&b, "  %-12s %s\n", "", view.Paint(term.Cyan, "→ "+f.Remedy))
 		}
 	}
-	return d.print(b.String())
+	return d.print(view.Fold(b.String()))
 }
 
 // verdict ends a command with trouble when a finding is an error.

@@ -72,7 +72,7 @@ func (m *Manager) tellEnd(ctx context.Context, box container) error {
 		return err
 	}
 	for field := range strings.FieldsSeq(out) {
-		if pid, err := strconv.Atoi(field); err == nil && pid > 1 && syscall.Kill(pid, 0) == nil && ofContainer(pid, box.id) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 1 && alive(pid) && ofContainer(pid, box.id) {
 			return fmt.Errorf("its process %d is there, and takes no commands", pid)
 		}
 	}
@@ -81,6 +81,17 @@ func (m *Manager) tellEnd(ctx context.Context, box container) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(folder, box.id), []byte(strconv.Itoa(128+int(syscall.SIGKILL))), 0o600)
+}
+
+// alive tells whether a process of this number runs. One that has ended and that nobody has asked about yet (a zombie,
+// proc_pid_stat(5)) does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // behind the program's name
+	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
 // ofContainer tells a process of the container, or its monitor, from another that has got the number since: the

@@ -1,10 +1,13 @@
 package cluster
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kindlab-dev/kindlab/internal/remedy"
 )
@@ -42,6 +45,23 @@ func TestExitFolder(t *testing.T) {
 	if folder, err := exitFolder(getenv, 1000); err != nil || folder != want {
 		t.Errorf("found %q, %v; want %s", folder, err, want)
 	}
+}
+
+func TestWhichProcessIsAlive(t *testing.T) {
+	t.Parallel()
+	if !alive(os.Getpid()) {
+		t.Error("this process is taken for dead")
+	}
+	child := exec.CommandContext(t.Context(), "true")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	// It has ended, and is not waited for yet.
+	err := until(ctx, "the child is taken for dead", func() error { return ifTrue(alive(child.Process.Pid), "alive") })
+	check(t, err, "")
+	check(t, child.Wait(), "")
 }
 
 func TestAProcessOfAContainer(t *testing.T) {

@@ -58,7 +58,7 @@ func (o *IO) Getenv(name string) string {
 
 // Sayf writes a line of talk to the error stream. That the talk cannot be heard is no reason to stop.
 func (o *IO) Sayf(format string, a ...any) {
-	_, _ = fmt.Fprintf(o.Err, format+"\n", a...)
+	_, _ = fmt.Fprint(o.Err, o.ErrView.Fold(fmt.Sprintf(format+"\n", a...)))
 }
 
 // ErrNobody is returned by Confirm when there is nobody to ask.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func env(pairs map[string]string) func(string) (string, bool) {
@@ -83,5 +85,28 @@ func TestConfirmEndsWithTheContext(t *testing.T) {
 	o := IO{In: silent, Err: io.Discard, InTTY: true}
 	if _, err := o.Confirm(ctx, "Go on?"); !errors.Is(err, context.Canceled) {
 		t.Errorf("error = %v, want context.Canceled", err)
+	}
+}
+
+// A word is never cut, and what hangs below stands further in than the line it belongs to.
+func TestFold(t *testing.T) {
+	t.Parallel()
+	const text = "  ✗ reach  The queue reaches the counter\n      nobody answers: Service counter sends to port 80, and the pods listen on port 8080\n"
+	for _, width := range []int{40, 80, 110} {
+		folded := View{Terminal: true, Width: width}.Fold(text)
+		if !slices.Equal(strings.Fields(folded), strings.Fields(text)) || !strings.HasSuffix(folded, "\n") {
+			t.Errorf("%d columns: the words are others:\n%s", width, folded)
+		}
+		for line := range strings.Lines(folded) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n >= width {
+				t.Errorf("%d columns: a line of %d:\n%s", width, n, folded)
+			}
+			if !strings.HasPrefix(line, "  ") {
+				t.Errorf("%d columns: the indent is gone:\n%s", width, folded)
+			}
+		}
+	}
+	if got := (View{Width: 40}).Fold(text); got != text {
+		t.Errorf("a pipe gets\n%s", got)
 	}
 }

@@ -1,5 +1,7 @@
 package term
 
+import "strings"
+
 // defaultWidth is used where a terminal does not tell its width.
 const defaultWidth = 80
 
@@ -52,4 +54,16 @@ func (v View) Paint(p Paint, s string) string {
 		return s
 	}
 	return "\x1b[" + string(p) + "m" + s + "\x1b[0m"
+}
+
+// Fold breaks the lines of text at words for a terminal, each part with the indent of its line; a pipe gets them whole.
+func (v View) Fold(text string) string {
+	if !v.Terminal || text == "" {
+		return text
+	}
+	end := ""
+	if strings.HasSuffix(text, "\n") {
+		end = "\n"
+	}
+	return strings.Join(fold(text, v.Width), "\n") + end
 }
