@@ -11,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 )
 
 // answers stands for an API server whose clock is ahead of ours, and that takes its time.
@@ -94,7 +93,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func agentPod(started time.Time) *corev1.Pod {
 	p := pod("kube-proxy-1", "10.0.0.9")
 	p.Namespace = metav1.NamespaceSystem
-	p.OwnerReferences = []metav1.OwnerReference{{Kind: "DaemonSet", Name: "kube-proxy", Controller: ptr.To(true)}}
+	p.OwnerReferences = []metav1.OwnerReference{{Kind: "DaemonSet", Name: "kube-proxy", Controller: new(true)}}
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{
 		Name: "kube-proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(started)}},
 	}}
@@ -131,7 +130,7 @@ func TestAgesGoByTheServersClock(t *testing.T) {
 					t.Error("a pod that nobody has had room for in a minute is taken for one that is on its way")
 				}
 				changed := pod("web", "10.0.0.2")
-				changed.ManagedFields = []metav1.ManagedFieldsEntry{{Time: ptr.To(metav1.NewTime(server.Add(-time.Minute)))}}
+				changed.ManagedFields = []metav1.ManagedFieldsEntry{{Time: new(metav1.NewTime(server.Add(-time.Minute)))}}
 				c, _, _ := clusterOf(changed)
 				c.Clock = clock
 				age := time.Since(c.lastChange(t.Context(), []Dependency{{Resource: pods, Namespace: "shop"}}))

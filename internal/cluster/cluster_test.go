@@ -167,8 +167,11 @@ func TestParseContainers(t *testing.T) {
 	t.Parallel()
 	got := parseContainers("b|x-worker|Exited (137) 2 minutes ago\na|x-control-plane|Up 2 minutes\nc|x-worker2|Up 1 hour (Paused)\nd|x-worker3|Created\ne|x-worker4|Stopping\n")
 	want := []container{
-		{id: "a", name: "x-control-plane", running: true}, {id: "b", name: "x-worker"}, {id: "c", name: "x-worker2", paused: true},
-		{id: "d", name: "x-worker3"}, {id: "e", name: "x-worker4", stopping: true},
+		{id: "a", name: "x-control-plane", running: true},
+		{id: "b", name: "x-worker"},
+		{id: "c", name: "x-worker2", paused: true},
+		{id: "d", name: "x-worker3"},
+		{id: "e", name: "x-worker4", stopping: true},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -25,7 +25,7 @@ func TestSourcesAreWhatGradesImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]bool{"go.mod": true, "go.sum": true, "manifests/": true}
-	for _, pkg := range strings.Fields(string(out)) {
+	for pkg := range strings.FieldsSeq(string(out)) {
 		folder, ours := strings.CutPrefix(pkg, module)
 		if !ours {
 			continue

@@ -12,10 +12,8 @@ import (
 // Changed returns the labs that a change of files concerns: those in whose folders a file has changed, or all when the
 // grader or the clusters are others. Files are given relative to the repository, as catalogue, the folder of labs, is.
 func Changed(labs []*lab.Lab, catalogue string, files []string) []*lab.Lab {
-	for _, file := range files {
-		if grader.Grades(file) {
-			return labs
-		}
+	if slices.ContainsFunc(files, grader.Grades) {
+		return labs
 	}
 	var changed []*lab.Lab
 	for _, l := range labs {
