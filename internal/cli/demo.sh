@@ -3,12 +3,13 @@
 set -euo pipefail
 kindlab=bin/kindlab
 lab=network-policy/default-deny
+cluster=${DEMO_CLUSTER:-kindlab}
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] && [ -z "${NO_COLOR:-}" ] || say() { printf '\n%s\n' "$*"; }
 
 say "1. A real cluster: kindlab up --nodes 3"
-$kindlab up --nodes 3
+$kindlab up --name "$cluster" --nodes 3
 
 say "2. A lab on it: kindlab start $lab"
 $kindlab start "$lab"
